@@ -1,17 +1,15 @@
-//! What was wrong with a message, and where. Four bytes, so that it travels in a register.
+//! What was wrong with a message, and where.
 
-use core::fmt;
+use core::{fmt, num::NonZeroU32};
 
 use crate::{Failure, Status};
 
 /// A decoding error.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Error {
-    offset: u16,
-    kind: ErrorKind,
-    member: u8,
-}
+pub struct Error(
+    /// `offset 16 bits | member 8 bits | kind 8 bits`. One number, so that a result with it travels in registers.
+    NonZeroU32,
+);
 
 /// The kinds of decoding error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +18,7 @@ pub struct Error {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ErrorKind {
     /// The message ends inside an item.
-    Truncated,
+    Truncated = 1,
     /// A head byte has no meaning, or is an indefinite length.
     Malformed,
     /// An integer or a length is not in its shortest form.
@@ -47,30 +45,58 @@ pub enum ErrorKind {
     PrivateKey,
 }
 
+impl ErrorKind {
+    const fn from_byte(byte: u8) -> Self {
+        match byte {
+            1 => Self::Truncated,
+            2 => Self::Malformed,
+            3 => Self::NotShortest,
+            4 => Self::KeyOrder,
+            5 => Self::Forbidden,
+            6 => Self::TooDeep,
+            7 => Self::NotUtf8,
+            8 => Self::TrailingBytes,
+            9 => Self::UnexpectedType,
+            10 => Self::Missing,
+            11 => Self::WrongLength,
+            12 => Self::OutOfRange,
+            _ => Self::PrivateKey,
+        }
+    }
+}
+
 impl Error {
     pub(crate) const fn new(kind: ErrorKind, offset: usize) -> Self {
-        let offset = if offset > u16::MAX as usize { u16::MAX } else { offset as u16 };
-        Self { offset, kind, member: 0 }
+        let offset = if offset > 0xFFFF { 0xFFFF } else { offset as u32 };
+        Self::packed(offset << 16 | kind as u32)
+    }
+
+    const fn packed(number: u32) -> Self {
+        match NonZeroU32::new(number) {
+            Some(number) => Self(number),
+            None => Self(NonZeroU32::MIN), // cannot be: no kind is 0
+        }
     }
 
     /// Names the top-level member in which the error lies; the outermost name wins.
     pub const fn within(self, member: u8) -> Self {
-        Self { member, ..self }
+        Self::packed(self.0.get() & !0xFF00 | (member as u32) << 8)
     }
 
     /// What was wrong.
     pub const fn kind(self) -> ErrorKind {
-        self.kind
+        ErrorKind::from_byte(self.0.get() as u8)
     }
 
     /// Where, in bytes from the start of the CBOR. Stops counting at 65,535.
     pub const fn offset(self) -> usize {
-        self.offset as usize
+        (self.0.get() >> 16) as usize
     }
 
     /// The integer key of the message's member in which the error lies, if it lies in one.
     pub const fn member(self) -> Option<u8> {
-        if self.member == 0 { None } else { Some(self.member) }
+        let member = (self.0.get() >> 8) as u8;
+        if member == 0 { None } else { Some(member) }
     }
 
     /// The status an authenticator answers (CTAP 2.3 §8.1).
@@ -79,7 +105,7 @@ impl Error {
     }
 
     const fn failure(self) -> Failure {
-        match self.kind {
+        match self.kind() {
             ErrorKind::UnexpectedType => Failure::CBOR_UNEXPECTED_TYPE,
             ErrorKind::Missing => Failure::MISSING_PARAMETER,
             ErrorKind::WrongLength | ErrorKind::OutOfRange | ErrorKind::PrivateKey => Failure::INVALID_PARAMETER,
@@ -98,10 +124,17 @@ impl From<Error> for Failure {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} at byte {}", self.kind, self.offset)?;
-        match self.member {
-            0 => Ok(()),
-            member => write!(f, ", member 0x{member:02x}"),
+        write!(f, "{:?} at byte {}", self.kind(), self.offset())?;
+        match self.member() {
+            None => Ok(()),
+            Some(member) => write!(f, ", member 0x{member:02x}"),
         }
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Error {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{} at byte {}, member {}", self.kind(), self.offset(), self.member());
     }
 }

@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
             Shape::Any => self.skip_item()?,
             Shape::Map => self.skip_map().map(drop)?,
             Shape::Bool => self.bool().map(drop)?,
-            Shape::Unsigned => self.unsigned().map(drop)?,
+            Shape::Unsigned => self.number().map(drop)?,
             Shape::Bytes => self.bytes().map(drop)?,
             Shape::BytesOf(length) => {
                 if self.bytes()?.len() != length {

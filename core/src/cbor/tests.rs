@@ -90,6 +90,24 @@ fn an_error_says_what_and_where() {
 }
 
 #[test]
+fn an_error_keeps_its_kind_its_place_and_its_member() {
+    use ErrorKind::*;
+    let kinds = [
+        Truncated, Malformed, NotShortest, KeyOrder, Forbidden, TooDeep, NotUtf8, TrailingBytes, UnexpectedType, Missing,
+        WrongLength, OutOfRange, PrivateKey,
+    ];
+    for kind in kinds {
+        for (offset, kept) in [(0, 0), (0x1234, 0x1234), (0x1_0000, 0xFFFF), (usize::MAX, 0xFFFF)] {
+            let error = Error::new(kind, offset);
+            assert_eq!((error.kind(), error.offset(), error.member()), (kind, kept, None));
+            let within = error.within(7).within(255);
+            assert_eq!((within.kind(), within.offset(), within.member()), (kind, kept, Some(255)));
+        }
+    }
+    assert_eq!(size_of::<Result<(), Error>>(), 4);
+}
+
+#[test]
 fn errors_map_to_the_standards_status() {
     use crate::Status;
     let status = |bytes: &[u8]| decode::<Table<'_>>(bytes).unwrap_err().status();
