@@ -132,6 +132,7 @@ impl fmt::Debug for Change<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u32)] // as wide as a count, so that a result with either travels in registers
 pub enum StoreError {
     /// No room, even after the commit's deletions. Nothing was changed.
     Full,
