@@ -169,14 +169,11 @@ impl<'a> Reader<'a> {
     /// [`ErrorKind::OutOfRange`] outside 64-bit two's complement.
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn integer(&mut self) -> Result<i64, Error> {
-        let before = *self;
-        let (major, value) = self.head()?;
-        let magnitude = i64::try_from(value).map_err(|_| before.error(ErrorKind::OutOfRange));
-        match major {
-            UNSIGNED => magnitude,
-            NEGATIVE => magnitude.map(|magnitude| !magnitude),
-            _ => Err(before.error(ErrorKind::UnexpectedType)),
-        }
+        let out_of_range = self.error(ErrorKind::OutOfRange);
+        let is_negative = self.next_is(NEGATIVE);
+        let value = self.head_of(if is_negative { NEGATIVE } else { UNSIGNED })?;
+        let magnitude = i64::try_from(value).map_err(|_| out_of_range)?;
+        Ok(if is_negative { !magnitude } else { magnitude })
     }
 
     /// A byte string.
@@ -359,9 +356,15 @@ impl<'a> Reader<'a> {
 
     #[inline(never)]
     fn skip_large(&mut self) -> Result<(), Error> {
-        let before = self.rest;
-        let (major, value) = self.head()?;
-        let value = length(value);
+        let major = match self.rest {
+            [initial @ 0xE0..=0xFF, rest @ ..] => {
+                self.rest = rest;
+                return self.skip_simple(*initial);
+            }
+            [initial, ..] => initial >> 5,
+            [] => return Err(self.error(ErrorKind::Truncated)),
+        };
+        let value = self.length_of(major)?;
         match major {
             UNSIGNED | NEGATIVE => Ok(()),
             BYTES => self.take(value).map(drop),
@@ -389,19 +392,24 @@ impl<'a> Reader<'a> {
                 self.leave();
                 Ok(())
             }
-            TAG if self.strict => Err(self.error(ErrorKind::Forbidden)),
-            TAG => {
+            _ if self.strict => Err(self.error(ErrorKind::Forbidden)), // a tag
+            _ => {
                 self.enter()?;
                 self.skip_item()?;
                 self.leave();
                 Ok(())
             }
-            _ => match before.first() {
-                Some(&(FALSE | TRUE | NULL)) => Ok(()),
-                _ if self.strict => Err(self.error(ErrorKind::Forbidden)),
-                _ => Ok(()),
-            },
         }
+    }
+
+    /// The rest of a simple value or a float.
+    fn skip_simple(&mut self, initial: u8) -> Result<(), Error> {
+        match initial {
+            FALSE | TRUE | NULL => return Ok(()),
+            0xF8.. => self.long_simple(initial & 0x1F)?,
+            _ => {}
+        }
+        if self.strict { Err(self.error(ErrorKind::Forbidden)) } else { Ok(()) }
     }
 
     #[cfg_attr(not(feature = "small"), inline)]
