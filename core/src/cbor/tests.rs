@@ -93,8 +93,19 @@ fn an_error_says_what_and_where() {
 fn an_error_keeps_its_kind_its_place_and_its_member() {
     use ErrorKind::*;
     let kinds = [
-        Truncated, Malformed, NotShortest, KeyOrder, Forbidden, TooDeep, NotUtf8, TrailingBytes, UnexpectedType, Missing,
-        WrongLength, OutOfRange, PrivateKey,
+        Truncated,
+        Malformed,
+        NotShortest,
+        KeyOrder,
+        Forbidden,
+        TooDeep,
+        NotUtf8,
+        TrailingBytes,
+        UnexpectedType,
+        Missing,
+        WrongLength,
+        OutOfRange,
+        PrivateKey,
     ];
     for kind in kinds {
         for (offset, kept) in [(0, 0), (0x1234, 0x1234), (0x1_0000, 0xFFFF), (usize::MAX, 0xFFFF)] {

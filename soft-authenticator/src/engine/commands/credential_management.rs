@@ -89,6 +89,8 @@ impl Listings {
 }
 
 impl<P: Platform> Authenticator<'_, P> {
+    /// What comes before the response. A separate function, so that the two do not share one frame.
+    #[inline(never)]
     fn manage_credentials(
         &mut self,
         run: &mut Listings,
