@@ -16,6 +16,10 @@ pub struct Chip;
 
 impl Platform for Chip {
     const COMPILED: Caps = COMPILED;
+    const CTAP2: bool = match option_env!("KEYFOB_PROFILE") {
+        Some(text) => !matches!(text.as_bytes(), b"4"), // u2f_only
+        None => true,
+    };
     #[cfg(feature = "rustcrypto")]
     type Crypto = keyfob_core::crypto::RustCrypto;
     #[cfg(not(feature = "rustcrypto"))]

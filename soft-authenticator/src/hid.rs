@@ -174,8 +174,8 @@ impl<F: HidFraming> Framing for Framed<F> {
 }
 
 impl<'b, P: Platform> HidAuthenticator<'b, P> {
-    /// An authenticator that has just been plugged in. The engine's configuration, not `config`, decides whether the
-    /// INIT response says that U2F is supported.
+    /// An authenticator that has just been plugged in. The engine's configuration and platform, not `config`, decide
+    /// whether the INIT response says that U2F is supported, and whether it can say that CTAP2 is.
     pub fn new(engine: Engine<'b, P>, config: DeviceConfig) -> Self {
         let device = Self::device(&engine, config);
         Self::over(device, engine)
@@ -185,6 +185,7 @@ impl<'b, P: Platform> HidAuthenticator<'b, P> {
     pub fn device(engine: &Engine<'b, P>, config: DeviceConfig) -> hid::Device {
         let capabilities = config.capabilities.without(Capabilities::NMSG);
         let capabilities = if engine.has_u2f() { capabilities } else { capabilities.with(Capabilities::NMSG) };
+        let capabilities = if P::CTAP2 { capabilities } else { capabilities.without(Capabilities::CBOR) };
         hid::Device::new(DeviceConfig { capabilities, ..config })
     }
 }

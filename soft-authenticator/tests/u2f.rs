@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyfob_core::{
-    Status,
+    Instant, Status,
     auth_data::Flags,
     cbor::List,
     cose::{Algorithm, CoseKey},
@@ -11,13 +11,17 @@ use keyfob_core::{
     ctap1::{AuthenticateResponse, Control, RegisterResponse, Request, StatusWord},
     ctap2::{self, Command, CredentialDescriptor, CredentialParameters, get_assertion, get_info, make_credential},
     pin_uv::PinUvAuthProtocol::Two,
+    transport::hid::{Capabilities, DeviceConfig, REPORT_LEN},
 };
 use keyfob_soft_authenticator::{
     Caps,
     devices::virtual_key_certificate,
-    engine::{AttestationMode, Certified, Config, Event, Progress, TOUCH_AWAITED, TOUCH_KEPT, Wait},
-    store::{Change, Setting, Store},
+    engine::{AttestationMode, Certified, Config, Engine, Event, Platform, Progress, TOUCH_AWAITED, TOUCH_KEPT, Wait},
+    hid::HidAuthenticator,
+    store::{Change, MemoryStore, Setting, Store},
 };
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 
 use super::harness::*;
 
@@ -445,4 +449,56 @@ fn a_reset_makes_key_handles_worthless() {
     let registration = registered(&mut key);
     key.command(Command::RESET);
     assert_eq!(status_word(&sign(&mut key, ENFORCE, &registration)), StatusWord::WRONG_DATA);
+}
+
+/// A key of which CTAP2 is not compiled.
+struct U2fOnly;
+
+impl Platform for U2fOnly {
+    const COMPILED: Caps = Config::u2f_only([0; 16]).caps;
+    const CTAP2: bool = false;
+    type Crypto = RustCrypto;
+    type Rng = ChaCha20Rng;
+    type Store = MemoryStore<1>;
+}
+
+#[test]
+fn without_ctap2_u2f_registers_and_signs_in_and_every_ctap2_command_is_unknown() {
+    let config = Config::u2f_only([0xAA; 16]);
+    let mut buffer = vec![0; config.buffer_len()];
+    let (rng, now) = (ChaCha20Rng::seed_from_u64(1), Instant::default());
+    let engine = Engine::<U2fOnly>::new(&mut buffer, config, RustCrypto, rng, MemoryStore::new(), now).unwrap();
+    let mut key = HidAuthenticator::new(engine, DeviceConfig::default());
+    let engine = key.engine();
+    let put = |engine: &mut Engine<'_, U2fOnly>, request: &[u8]| {
+        engine.buffer()[..request.len()].copy_from_slice(request);
+    };
+    let mut u2f = |request: &[u8]| loop {
+        put(engine, request);
+        let mut progress = engine.begin_u2f(now, request.len());
+        while let Progress::Pending(_) = progress {
+            progress = engine.resume(now, Event::Tick);
+        }
+        let Progress::Reply(len) = progress else { unreachable!() };
+        let response = engine.buffer()[..len].to_vec();
+        if status_word(&response) != StatusWord::CONDITIONS_NOT_SATISFIED {
+            return response;
+        }
+        engine.touch_for_u2f(now, true);
+    };
+    let registered = u2f(&registration(&[7; 32]));
+    let registered = RegisterResponse::decode(&registered).unwrap();
+    let signed_in = u2f(&authentication(ENFORCE, &[7; 32], registered.key_handle));
+    assert_eq!(status_word(&signed_in), StatusWord::NO_ERROR);
+
+    for command in 0..=0xFF {
+        put(engine, &[command, 0xA0]);
+        assert_eq!(engine.begin(now, 2), Progress::Reply(1), "{command:#04x}");
+        assert_eq!(engine.buffer()[0], Status::INVALID_COMMAND.0);
+    }
+    // INIT says so.
+    let mut init = [0; REPORT_LEN];
+    init[..7].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF, 0x86, 0, 8]);
+    key.receive(now, &init);
+    assert_eq!(key.transmit(now).unwrap()[23], Capabilities::WINK.0);
 }

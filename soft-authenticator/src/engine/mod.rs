@@ -178,7 +178,7 @@ impl<'b, P: Platform> Engine<'b, P> {
         self.abort();
         self.authenticator.touch = U2fTouch::default();
         let request = self.buffer().get(..len).map(|request| request.first().map(|command| Command(*command)));
-        let started = self.running.start(request.flatten());
+        let started = if P::CTAP2 { self.running.start(request.flatten()) } else { Err(Failure::INVALID_COMMAND) };
         match request {
             None => return self.fail(Failure::REQUEST_TOO_LARGE),
             Some(None) => return self.fail(Failure::INVALID_LENGTH),

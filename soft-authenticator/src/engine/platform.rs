@@ -39,6 +39,9 @@ pub const SEQUENCE_TIMEOUT: Duration = Duration::from_secs(30);
 pub trait Platform {
     /// The capabilities that are compiled in. A configuration can only switch on what is here.
     const COMPILED: Caps = Caps::ALL;
+    /// Whether the commands of CTAP2 are compiled in. Without them, every CTAP2 request is answered with
+    /// [`Failure::INVALID_COMMAND`]: for a key that speaks nothing but U2F.
+    const CTAP2: bool = true;
     /// The cryptography. It verifies only its own signatures, with [`Caps::SIGNATURE_CHECK`].
     type Crypto: crypto::Crypto + crypto::Sign + crypto::Verify;
     /// The random source. When it fails, the command that needs it is answered with [`Failure::OTHER`] and has changed

@@ -90,6 +90,8 @@ impl Running {
     pub fn step<P: Platform>(&mut self, call: &mut Call<'_, '_, P>, cause: Trigger) -> Outcome {
         match self {
             Self::Nothing => Err(Failure::NOT_ALLOWED),
+            Self::U2f(run) => run.step(call),
+            _ if !P::CTAP2 => Err(Failure::INVALID_COMMAND), // so that their code is not compiled
             Self::MakeCredential(run) => run.step(call, cause),
             Self::GetAssertion(run) => run.step(call, cause),
             Self::GetInfo => get_info::step(call),
@@ -100,7 +102,6 @@ impl Running {
             Self::Selection => selection::step(call, cause),
             Self::LargeBlobs(run) => run.step(call, cause),
             Self::Config => authenticator_config::step(call),
-            Self::U2f(run) => run.step(call),
         }
     }
 
