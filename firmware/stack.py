@@ -32,6 +32,8 @@ FORMAT = re.compile(r'core(\[\w+\])?::fmt')
 # to those that match. The first rule for a function counts.
 OPERATION = 'as keyfob_core::client::operation::AnyOperation.*::'
 THROUGH = [
+    # Of what is read by a function, an authenticator's messages have COSE keys and algorithms.
+    ('engine', r'Reader>::check$', r'cose::.* as .*::SHAPE::\{closure'),
     (None, r'Reader>::check$', r'SHAPE::\{closure'),
     *((machine, 'Ceremony<dyn .*::' + function, ceremony + OPERATION + method)
       for machine, ceremony in [('client_make_credential', 'MakeCredential '), ('client_get_assertion', 'GetAssertion '), ('client', '')]

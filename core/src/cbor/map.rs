@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
 
     /// Checks the key that lies between `start` and here against the key before it: by major type, then by length, then
     /// byte by byte (CTAP 2.3 §8).
-    #[cfg_attr(not(feature = "small"), inline)]
+    #[inline(never)]
     pub(super) fn order(&mut self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
         let key = self.since(start);
         let previous = core::mem::replace(&mut map.previous, key);

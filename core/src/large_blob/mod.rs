@@ -359,7 +359,7 @@ fn scan(array: &[u8]) -> Result<(usize, usize), cbor::Error> {
         r.skip()?;
     }
     r.finish()?;
-    Ok((count as usize, start)) // all elements were read, so their number fits
+    Ok((count, start))
 }
 
 /// The head of a CBOR array and the head's length. There are never more elements than bytes.
