@@ -181,19 +181,24 @@ impl<'a> Reader<'a> {
         self.order(map, start)
     }
 
-    /// Checks the key that lies between `start` and here against the key before it: by major type, then by length, then
-    /// byte by byte (CTAP 2.3 §8).
-    #[inline(never)]
+    /// Checks that the key between `start` and here comes after the key before it (CTAP 2.3 §8).
+    #[cfg_attr(not(feature = "small"), inline)]
     pub(super) fn order(&mut self, map: &mut Map<'a>, start: &'a [u8]) -> Result<(), Error> {
         let key = self.since(start);
         let previous = core::mem::replace(&mut map.previous, key);
-        let rank = |key: &[u8]| (key.first().map(|initial| initial >> 5), key.len());
         let ordered = match (previous, key) {
             // Mostly the heads are the same and the first characters differ already.
             ([before, one, ..], [now @ 0..0x80, other, ..]) if !SMALL && before == now && one != other => one < other,
-            _ => (rank(previous), previous) < (rank(key), key),
+            _ => ascend(previous, key),
         };
         self.canonical &= ordered;
         if ordered || !self.strict { Ok(()) } else { Err(self.error(ErrorKind::KeyOrder)) }
     }
+}
+
+/// Whether the second key comes after the first: by major type, then by length, then byte by byte.
+#[inline(never)]
+fn ascend(first: &[u8], second: &[u8]) -> bool {
+    let rank = |key: &[u8]| (key.first().map(|initial| initial >> 5), key.len());
+    (rank(first), first) < (rank(second), second)
 }

@@ -169,10 +169,10 @@ impl<'a> Reader<'a> {
     /// [`ErrorKind::OutOfRange`] outside 64-bit two's complement.
     #[cfg_attr(not(feature = "small"), inline)]
     pub fn integer(&mut self) -> Result<i64, Error> {
-        let out_of_range = self.error(ErrorKind::OutOfRange);
+        let start = self.rest;
         let is_negative = self.next_is(NEGATIVE);
         let value = self.head_of(if is_negative { NEGATIVE } else { UNSIGNED })?;
-        let magnitude = i64::try_from(value).map_err(|_| out_of_range)?;
+        let magnitude = i64::try_from(value).map_err(|_| self.at(start).error(ErrorKind::OutOfRange))?;
         Ok(if is_negative { !magnitude } else { magnitude })
     }
 
@@ -442,7 +442,7 @@ impl<'a> Reader<'a> {
     /// The value of a head of major type `major`, where none that is larger than a `usize` makes sense: it counts as the
     /// largest.
     #[cfg_attr(feature = "small", inline(never))]
-    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub(super) fn length_of(&mut self, major: u8) -> Result<usize, Error> {
         self.head_of(major).map(length)
     }

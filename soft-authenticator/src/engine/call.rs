@@ -69,13 +69,7 @@ pub(super) type Outcome = Result<Next, Failure>;
 
 /// Decodes the request, which takes the first `len` bytes of the message, the command first.
 pub(super) fn decode<'m, T: cbor::Read<'m>>(message: &'m [u8], len: usize) -> Result<T, cbor::Error> {
-    cbor::decode(parameters(message, len))
-}
-
-/// What follows the command.
-#[inline(never)]
-fn parameters(message: &[u8], len: usize) -> &[u8] {
-    bytes::rest(bytes::front(message, len), 1)
+    cbor::decode(bytes::rest(bytes::front(message, len), 1))
 }
 
 /// The decoded request by reference: moving it would take code and stack.
