@@ -158,7 +158,7 @@ fn a_delay_takes_real_time_and_keep_alives_go_out_meanwhile() {
     let start = Instant::now();
     served.page().get(request().to_string()).unwrap();
     let requests = u32::try_from(served.control().history().len()).unwrap();
-    assert!(start.elapsed() >= Duration::from_millis(350) * requests, "{requests} in {:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_millis(349) * requests, "{requests} in {:?}", start.elapsed());
     let keep_alives = || {
         let is_one = |event: &HubEvent| matches!(event, HubEvent::FromKey(report) if report[4] == 0xBB);
         served.events.try_iter().filter(is_one).count()
@@ -327,7 +327,8 @@ fn a_card_answers_late_otherwise_or_not_at_all() {
     control.set_delay(Duration::from_millis(150));
     let start = Instant::now();
     assert_eq!(ask(&GET_INFO).unwrap()[0], 0);
-    assert!(start.elapsed() >= Duration::from_millis(150));
+    // The key's clock counts whole milliseconds.
+    assert!(start.elapsed() >= Duration::from_millis(149));
     control.set_delay(Duration::ZERO);
     control.unplug_at(Step::Response(Command::GET_INFO));
     assert_eq!(ask(&GET_INFO), None);
