@@ -95,16 +95,20 @@ install_debian() {
         </dev/null >/dev/null 2>&1
 }
 
-# Puts geckodriver on the PATH, built from crates.io if it is not there. Exits with 77 if it cannot be had.
+# Sets GECKODRIVER to geckodriver's path, built from crates.io once, and puts its folder on the PATH. Exits with 77 if it
+# cannot be had; Debian has none.
 need_geckodriver() {
-    local version=0.37.1
-    ! command -v geckodriver >/dev/null || return 0
     keep geckodriver
-    [ -x "$KEPT/bin/geckodriver" ] ||
-        CARGO_TARGET_DIR=$KEPT/build cargo install --locked --quiet --root "$KEPT" --version "$version" geckodriver </dev/null ||
-        { echo "crates.io does not give geckodriver $version"; exit 77; }
-    rm -rf "$KEPT/build"
+    GECKODRIVER=$KEPT/bin/geckodriver
+    alone install_geckodriver 0.37.1
     PATH=$KEPT/bin:$PATH
+}
+
+install_geckodriver() {
+    [ "$("$GECKODRIVER" --version 2>/dev/null | sed -n '1s/geckodriver \([0-9.]*\).*/\1/p')" != "$1" ] || return 0
+    CARGO_TARGET_DIR=$KEPT/build cargo install --locked --quiet --force --root "$KEPT" --version "$1" geckodriver </dev/null ||
+        { echo "crates.io does not give geckodriver $1"; exit 77; }
+    rm -rf "$KEPT/build"
 }
 
 # Prints `rsa` if the keyfob under test has RS256.

@@ -15,6 +15,7 @@ mod control;
 mod demo;
 mod key;
 mod load;
+#[cfg(unix)]
 mod native_host;
 mod notes;
 mod run;
@@ -38,6 +39,7 @@ enum Command {
     Demo(demo::Arguments),
     /// Loads a WebAuthn server with many clients, each with a virtual key.
     Load(Box<load::Arguments>),
+    #[cfg(unix)]
     /// Answers the WebAuthn requests that the extension in host/chromium-extension hands on.
     NativeHost(native_host::Arguments),
     /// Runs a command that sees a virtual key as a HID device (Linux).
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Load(arguments) => load::run(*arguments),
+        #[cfg(unix)]
         Command::NativeHost(arguments) => native_host::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Run(arguments) => run::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),

@@ -7,18 +7,15 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Read, Write},
-    net::TcpStream,
     path::{Path, PathBuf},
-    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time,
 };
 
+use keyfob::{Address, Key, now, open};
 use keyfob_core::{
-    Instant,
     cbor::Text,
     client::{
         Cause, Error, InvalidOption, UserInteraction,
@@ -27,12 +24,10 @@ use keyfob_core::{
     crypto::RustCrypto,
     json::WriteError,
     status::Status,
-    transport::{ReportIo, hid::HidTransport},
     webauthn::{CreationOptions, DefaultClientDataCollector, PublicSuffixList, RequestOptions},
 };
-use keyfob_soft_authenticator::devices::TcpPipe;
 use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng, SeedableRng};
+use rand_core::SeedableRng;
 use serde_json::{Value, json};
 
 /// The name under which the extension asks for this host.
@@ -49,9 +44,9 @@ const TRANSPORTS: &[Text<'static>] = const { &[Text::new("usb")] };
 /// What the host does.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The key: tcp:ADDRESS:PORT or unix:PATH, as `keyfob serve` has it.
+    /// The key: /dev/hidrawN, or a virtual one: tcp:HOST:PORT, unix:PATH.
     #[arg(long, value_name = "KEY")]
-    key: Place,
+    key: Address,
     /// Tells Chromium of this host with two files in this folder, and ends: ~/.config/chromium/NativeMessagingHosts, or
     /// NativeMessagingHosts in the folder of --user-data-dir.
     #[arg(long, value_name = "FOLDER")]
@@ -59,37 +54,6 @@ pub struct Arguments {
     /// What Chromium adds: the extension's origin.
     #[arg(hide = true)]
     _caller: Vec<String>,
-}
-
-/// Where a key is.
-#[derive(Clone)]
-enum Place {
-    Tcp(String),
-    #[cfg(unix)]
-    Unix(PathBuf),
-}
-
-impl FromStr for Place {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("tcp", address)) if address.contains(':') => Ok(Self::Tcp(address.into())),
-            #[cfg(unix)]
-            Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
-            _ => Err("a key is tcp:ADDRESS:PORT or unix:/PATH".into()),
-        }
-    }
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(f, "tcp:{address}"),
-            #[cfg(unix)]
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
 }
 
 /// Answers one request, or installs the host.
@@ -167,36 +131,22 @@ impl UserInteraction for User {
     }
 }
 
-fn answer(request: &Value, place: &Place, is_cancelled: Arc<AtomicBool>) -> Result<Value, Exception> {
+fn answer(request: &Value, address: &Address, is_cancelled: Arc<AtomicBool>) -> Result<Value, Exception> {
     if request["sameOriginWithAncestors"] != true {
         return Err(Exception::new("NotAllowedError", "frames of other origins are not supported"));
     }
-    let unreachable = |error: io::Error| Exception::new("NotAllowedError", format!("{place} has no key: {error}"));
-    match place {
-        Place::Tcp(address) => {
-            let stream = TcpStream::connect(address).map_err(unreachable)?;
-            stream.set_nodelay(true).map_err(unreachable)?;
-            ceremony(request, TcpPipe::new(stream), is_cancelled)
-        }
-        #[cfg(unix)]
-        Place::Unix(path) => {
-            let stream = std::os::unix::net::UnixStream::connect(path).map_err(unreachable)?;
-            ceremony(request, keyfob_soft_authenticator::devices::Pipe::new(stream), is_cancelled)
-        }
-    }
+    let key = open(address).map_err(|error| Exception::new("NotAllowedError", error))?;
+    ceremony(request, key, is_cancelled)
 }
 
 /// A ceremony: from the options to the response, both in the JSON of WebAuthn L3 §5.1.
-fn ceremony(request: &Value, key: impl ReportIo, is_cancelled: Arc<AtomicBool>) -> Result<Value, Exception> {
+fn ceremony(request: &Value, key: Key, is_cancelled: Arc<AtomicBool>) -> Result<Value, Exception> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| Exception::new("NotAllowedError", error))?;
-    let mut rng = ChaCha20Rng::from_seed(seed);
-    let start = time::Instant::now();
-    let clock = move || Instant::default().plus(start.elapsed());
-    let transport = HidTransport::new(key, clock, rng.next_u64().to_be_bytes());
+    let rng = ChaCha20Rng::from_seed(seed);
     let origin = request["origin"].as_str().unwrap_or_default();
     let collector = DefaultClientDataCollector::new(origin).with_suffixes(PublicSuffixList);
-    let mut client = Fido2Client::new(transport, collector, User(is_cancelled), RustCrypto, rng, clock);
+    let mut client = Fido2Client::new(key, collector, User(is_cancelled), RustCrypto, rng, now);
 
     let json = request["options"].to_string().into_bytes();
     let room = json.len().saturating_mul(2).saturating_add(1024);
@@ -231,15 +181,19 @@ fn written(write: impl FnOnce(&mut [u8]) -> Result<usize, WriteError>) -> Result
 }
 
 /// Writes the host's manifest, and a script with the arguments: a manifest has only a path.
-fn install(folder: &Path, key: &Place) -> io::Result<()> {
+fn install(folder: &Path, key: &Address) -> io::Result<()> {
     let folder = std::path::absolute(folder)?;
+    // Chromium starts the host in a folder of its own.
+    let key = match key {
+        Address::Unix(path) => &Address::Unix(std::path::absolute(path)?),
+        key => key,
+    };
     fs::create_dir_all(&folder)?;
     let script = folder.join(format!("{NAME}.sh"));
     let quoted = |text: String| format!("'{}'", text.replace('\'', "'\\''"));
     let program = quoted(std::env::current_exe()?.display().to_string());
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o755);
     let key = quoted(key.to_string());
     options
@@ -275,35 +229,23 @@ mod tests {
     #[test]
     fn a_request_without_a_key_or_of_another_frame_is_not_allowed() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let place: Place = format!("tcp:{closed}").parse().unwrap();
+        let address: Address = format!("tcp:{closed}").parse().unwrap();
         let cancelled = || Arc::new(AtomicBool::new(false));
         let alone =
-            answer(&json!({ "type": "get", "sameOriginWithAncestors": true }), &place, cancelled()).unwrap_err();
-        assert!(alone.name == "NotAllowedError" && alone.message.starts_with(&format!("{place} has no key: ")));
-        let framed = answer(&json!({ "type": "get", "sameOriginWithAncestors": false }), &place, cancelled());
+            answer(&json!({ "type": "get", "sameOriginWithAncestors": true }), &address, cancelled()).unwrap_err();
+        assert!(
+            alone.name == "NotAllowedError"
+                && alone.message.starts_with(&format!("the key at {address} cannot be reached: "))
+        );
+        let framed = answer(&json!({ "type": "get", "sameOriginWithAncestors": false }), &address, cancelled());
         assert_eq!(framed.unwrap_err().message, "frames of other origins are not supported");
     }
 
     #[test]
-    fn a_key_is_an_address_with_a_port_or_a_whole_path() {
-        for text in ["tcp:127.0.0.1:7000", "tcp:[::1]:7000"] {
-            assert_eq!(text.parse::<Place>().map(|place| place.to_string()), Ok(text.to_owned()));
-        }
-        for text in ["tcp:7000", "127.0.0.1:7000", "unix:key", "/dev/hidraw0", ""] {
-            assert_eq!(
-                text.parse::<Place>().err().as_deref(),
-                Some("a key is tcp:ADDRESS:PORT or unix:/PATH"),
-                "{text}"
-            );
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
     fn what_is_installed_is_for_the_extension_alone_and_names_the_key() {
         use std::os::unix::fs::PermissionsExt;
         let folder = std::env::temp_dir().join(format!("keyfob-native-host-{}", std::process::id()));
-        install(&folder, &Place::Unix("/a folder/it's a key".into())).unwrap();
+        install(&folder, &Address::Unix("/a folder/it's a key".into())).unwrap();
         let manifest: Value = serde_json::from_slice(&fs::read(folder.join(format!("{NAME}.json"))).unwrap()).unwrap();
         assert_eq!(manifest["allowed_origins"], json!([format!("chrome-extension://{EXTENSION}/")]));
         let script = manifest["path"].as_str().unwrap();

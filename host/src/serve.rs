@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::ArgPredicate;
 use keyfob_soft_authenticator::devices::hub::Hub;
 use serde_json::json;
 
@@ -21,8 +22,9 @@ mod messages;
 use doors::{DoorArguments, plain};
 use events::{Events, Trace};
 
-/// What the virtual key is, and where.
+/// What the virtual key is, and where. A key that a test controls is one that clients of a workstation get on with.
 #[derive(clap::Args, Clone)]
+#[command(mut_arg("profile", |profile| profile.default_value_if("control", ArgPredicate::IsPresent, "workstation")))]
 pub struct Arguments {
     #[command(flatten)]
     doors: DoorArguments,

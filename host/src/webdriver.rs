@@ -35,7 +35,8 @@ pub struct Arguments {
     /// calls for virtual authenticators where the name is firefox.
     #[arg(long, value_name = "NAME")]
     browser_name: Option<String>,
-    /// With --driver, more arguments for it. Without, a command that sees the keys; keyfob ends when it ends.
+    /// With --driver, more arguments for it. Without, a command that sees the keys, with this server's URL in
+    /// KEYFOB_WEBDRIVER; keyfob ends when it ends.
     #[arg(last = true, value_name = "ARGUMENTS")]
     rest: Vec<OsString>,
 }

@@ -101,6 +101,17 @@ fn a_hundred_clients_register_once_and_sign_in_every_round() {
 }
 
 #[test]
+fn a_thousand_clients_have_small_keys() {
+    let (report, code) = report(&load(&relying_party(), &["--clients", "1000", "--rounds", "1", "--seed", "7"]));
+    assert_counts(&report, [("registrations", 1000), ("signIns", 1000), ("deletions", 0), ("errors", 0)]);
+    assert_eq!(code, 0);
+    if cfg!(target_os = "linux") {
+        let bytes = report["bytesPerKey"].as_u64().unwrap();
+        assert!((1_000..20_000).contains(&bytes), "{report}");
+    }
+}
+
+#[test]
 fn a_hundred_clients_churn_and_leave_nothing() {
     let server = relying_party();
     let arguments = ["--clients", "100", "--rounds", "2", "--pattern", "churn", "--discoverable", "--seed", "7"];

@@ -12,7 +12,10 @@ mod page;
 #[path = "webdriver/passed.rs"]
 mod passed;
 
-use std::process::{Command, Stdio};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 
@@ -427,4 +430,23 @@ fn it_listens_on_this_machine_alone_at_an_address_that_is_free() {
     assert!(
         run(&["--listen", "127.0.0.1:0", "--driver", "false"]).contains("false ended at once, with exit status: 1")
     );
+}
+
+#[test]
+fn a_command_finds_the_server_and_without_one_nothing_sees_the_authenticators() {
+    let keyfob = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+        command.args(["webdriver", "--listen", "127.0.0.1:0"]).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let output = keyfob(&["--", "sh", "-c", "echo $KEYFOB_WEBDRIVER"]).wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (listens, told) = said.split_once('\n').unwrap();
+    assert_eq!(listens.strip_prefix("WebDriver listens at "), Some(told.trim()), "{said}");
+    let mut alone = keyfob(&[]);
+    let mut line = String::new();
+    BufReader::new(alone.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    alone.kill().unwrap();
+    alone.wait().unwrap();
+    assert!(line.contains("nothing sees the authenticators"), "{line}");
 }

@@ -4,6 +4,8 @@ the TCP door of the same key, and its relying party. Every line of the socket fi
     python check.py KEYFOB
 """
 
+import contextlib
+import hashlib
 import json
 import pathlib
 import sys
@@ -22,6 +24,7 @@ from fido2 import cbor  # noqa: E402
 from fido2.client import ClientError, DefaultClientDataCollector, Fido2Client, UserInteraction  # noqa: E402
 from fido2.cose import CoseKey  # noqa: E402
 from fido2.ctap import CtapError  # noqa: E402
+from fido2.ctap2 import ClientPin, CredentialManagement, Ctap2  # noqa: E402
 from fido2.server import Fido2Server  # noqa: E402
 from fido2.webauthn import AttestedCredentialData  # noqa: E402
 from keyfob_control import Refused, decode  # noqa: E402
@@ -70,6 +73,15 @@ class Browser:
     def client(self):
         device = open_device(*self._address)
         return device, Fido2Client(device, DefaultClientDataCollector(ORIGIN), user_interaction=UserInteraction())
+
+    @contextlib.contextmanager
+    def ctap2(self):
+        """python-fido2's commands, below its client."""
+        device = open_device(*self._address)
+        try:
+            yield Ctap2(device)
+        finally:
+            device.close()
 
     def register(self, uv="preferred"):
         user = {"id": USER, "name": "alice"}
@@ -249,8 +261,58 @@ def each_lie_reaches_the_relying_party(key, browser):
     key.lie("backupState", on=True)
     data = browser.sign_in()
     equal((bool(data.flags & data.FLAG.BE), bool(data.flags & data.FLAG.BS)), (True, True))
+    key.tell_the_truth()
+    key.set_credential_properties(browser.accounts[0].credential_id, backup_eligibility=True, backup_state=True)
+    key.lie("backupEligibility", on=False)
+    key.lie("backupState", on=False)
+    data = browser.sign_in()
+    equal((bool(data.flags & data.FLAG.BE), bool(data.flags & data.FLAG.BS)), (False, False))
+    key.set_user_verified(False)
+    key.lie("userVerified", on=True)
+    assert browser.sign_in().flags & data.FLAG.UV, "nobody was verified"
+    key.lie("userPresent", on=True)
+    with browser.ctap2() as device:
+        allowed = [{"type": "public-key", "id": browser.accounts[0].credential_id}]
+        data = device.get_assertion(RP, bytes(32), allowed, options={"up": False}).auth_data
+    assert data.flags & data.FLAG.UP, "nobody was asked"
+    key.set_user_verified(True)
     key.lie("aaguid", aaguid=bytes(range(16)))
     equal(bytes(browser.register().credential_data.aaguid), bytes(range(16)))
+
+
+def manage(device):
+    """python-fido2's credential management, with a token that this key has given because it has verified its user."""
+    pin = ClientPin(device)
+    token = pin.get_uv_token(ClientPin.PERMISSION.CREDENTIAL_MGMT)
+    return CredentialManagement(device, pin.protocol, token)
+
+
+@check()
+def what_is_put_in_is_what_credential_management_lists(key, browser):
+    put_in(key, browser, user_name="alice", user_display_name="Alice", cred_protect=3)
+    not_listed = put_in(key, browser, is_resident_credential=False)
+    with browser.ctap2() as device:
+        (held,) = manage(device).enumerate_creds(hashlib.sha256(RP.encode()).digest())
+    equal(held[CredentialManagement.RESULT.USER], {"id": USER, "name": "alice", "displayName": "Alice"})
+    equal(held[CredentialManagement.RESULT.CRED_PROTECT], 3)
+    browser.sign_in(accounts=browser.accounts[1:])
+    key.remove_credential(decode(not_listed["credentialId"]))
+    equal(ctap(lambda: browser.sign_in(accounts=browser.accounts[1:])), CtapError.ERR.NO_CREDENTIALS)
+
+
+@check()
+def a_token_ends_with_the_time_of_the_test(key, browser):
+    put_in(key, browser)
+    with browser.ctap2() as device:
+        credentials = manage(device)
+        credentials.get_metadata()
+        key.advance(700_000)
+        equal(ctap(credentials.get_metadata), CtapError.ERR.PIN_AUTH_INVALID)
+        for step in ("request", "response"):
+            credentials = manage(device)
+            key.jump_at(step, "GET_INFO", milliseconds=700_000)
+            device.get_info()
+            equal(ctap(credentials.get_metadata), CtapError.ERR.PIN_AUTH_INVALID)
 
 
 @check()
@@ -307,6 +369,13 @@ def a_key_is_there_when_it_is_plugged_in(key, browser):
     fails(browser.sign_in, Exception)
     key.plug_in()
     equal(browser.sign_in().counter, 5)  # a response was signed, and never came
+    for at in (("request", "GET_ASSERTION"), ("touch",)):
+        key.unplug_at(*at)
+        fails(browser.sign_in, Exception)
+        assert not key.status()["isPluggedIn"]
+        key.plug_in()
+        key.plug_in()  # it is in
+    browser.sign_in()
 
 
 @check()

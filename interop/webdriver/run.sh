@@ -9,19 +9,13 @@
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_CACHE  where geckodriver and the environments are kept, ~/.cache/keyfob without it
 set -euo pipefail
-geckodriver=0.37.1 selenium=4.49.0
+selenium=4.49.0
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../lib.sh"
 need_debian chromium:chromium chromedriver:chromium-driver firefox-esr:firefox-esr
 need_keyfob
-
-keep geckodriver
-driver=$KEPT/bin/geckodriver
-[ "$("$driver" --version 2>/dev/null | sed -n '1s/geckodriver \([0-9.]*\).*/\1/p')" = "$geckodriver" ] ||
-    CARGO_TARGET_DIR=$KEPT/target cargo install --quiet --locked --root "$KEPT" --version "$geckodriver" geckodriver ||
-    { echo "crates.io does not give geckodriver $geckodriver, and Debian has none"; exit 77; }
-rm -rf "$KEPT/target"
+need_geckodriver
 
 keep selenium-js
 node=
@@ -35,4 +29,4 @@ fi
 
 need_packages relying-party requests==2.34.2 flask==3.1.3 fido2==2.2.1 selenium==4.51.0
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here:$here/../python-fido2 NODE_MODULES=$node \
-    "$KEPT/bin/python" "$here/check.py" "$KEYFOB" "$driver"
+    "$KEPT/bin/python" "$here/check.py" "$KEYFOB" "$GECKODRIVER"

@@ -8,7 +8,7 @@
         signed_in = key.get("https://example.org", {"challenge": "YW5vdGhlcg"}, credulous=True)
 
 Every verb of the socket is a method, in Python's spelling: `setUserVerified` is `set_user_verified`, with its members as
-arguments by name. Bytes are given as bytes. Results are what the JSON has, with bytes as base64url. What the key refuses
+arguments by name. Members that are bytes are given as bytes; a page's options are what the page has, with base64url. Results are what the JSON has, with bytes as base64url. What the key refuses
 is a `Refused`. docs/control.schema.json has all verbs, members and events.
 """
 
@@ -182,7 +182,6 @@ def serve(*options, keyfob=None):
             line = process.stdout.readline()
             if not line:
                 raise RuntimeError("keyfob has not started")
-            # Else the key's events fill the pipe; a full pipe loses them and stops nothing.
             serving = json.loads(line)
             with Key(serving["control"]) as key:
                 key.doors = serving["doors"]

@@ -3,7 +3,7 @@
 use keyfob_core::{Status, base64url, ctap2::Command};
 use serde_json::{Map, Value, json};
 
-use super::table::{COMMANDS, Kind, Member, VERBS, Verb};
+use super::table::{CODES, COMMANDS, Kind, Member, VERBS, Verb};
 
 /// What a client asks for.
 pub struct Request {
@@ -26,6 +26,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(code: &'static str, at: impl Into<String>, message: impl Into<String>) -> Self {
+        debug_assert!(CODES.iter().any(|(known, _)| *known == code), "{code}");
         Self { code, message: message.into(), at: at.into() }
     }
 

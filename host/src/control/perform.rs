@@ -29,9 +29,9 @@ pub fn perform(request: &Request, hub: &HubHandle, control: &Control) -> Result<
     match request.verb.name {
         "status" => return Ok(status(control)),
         "getSchema" => return Ok(json!({ "schema": schema() })),
-        "addCredential" => return add(params, control).map(|held| json!({ "credential": credential(&held) })),
+        "addCredential" => return add(params, control).map(|held| json!({ "credential": credential(control, &held) })),
         "getCredentials" => {
-            let held: Vec<_> = control.credentials().iter().map(credential).collect();
+            let held: Vec<_> = control.credentials().iter().map(|held| credential(control, held)).collect();
             return Ok(json!({ "credentials": held }));
         }
         "getHistory" => {
@@ -262,7 +262,7 @@ fn with<const N: usize>(mut object: Value, optional: [(&str, Option<Value>); N])
     object
 }
 
-fn credential(held: &HeldCredential) -> Value {
+fn credential(control: &Control, held: &HeldCredential) -> Value {
     let object = json!({
         "credentialId": text(&held.credential_id),
         "isResidentCredential": held.is_resident_credential,
@@ -278,6 +278,8 @@ fn credential(held: &HeldCredential) -> Value {
             ("userName", held.user_name.clone().map(Value::from)),
             ("userDisplayName", held.user_display_name.clone().map(Value::from)),
             ("publicKey", held.public_key.as_deref().map(|bytes| text(bytes).into())),
+            ("privateKey", control.private_key(&held.credential_id).ok().map(|key| text(&key).into())),
+            ("largeBlob", control.large_blob(&held.credential_id).map(|blob| text(&blob).into())),
         ],
     )
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::table::{ASKED, COMMANDS, CREDENTIAL, EVENTS, Kind, Member, VERBS};
+use super::table::{ASKED, CODES, COMMANDS, CREDENTIAL, EVENTS, Kind, Member, VERBS};
 
 fn kind(kind: Kind) -> Value {
     match kind {
@@ -64,6 +64,7 @@ fn event(event: &super::table::Event) -> Value {
 pub fn schema() -> Value {
     let commands: Vec<_> = COMMANDS.iter().map(|(name, _)| *name).collect();
     let results: Map<_, _> = VERBS.iter().map(|verb| (verb.name.to_owned(), object(verb.result))).collect();
+    let codes: Vec<_> = CODES.iter().map(|(code, means)| json!({ "const": code, "description": means })).collect();
     let one_of = |of: Vec<Value>| json!({ "oneOf": of });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -100,7 +101,7 @@ pub fn schema() -> Value {
                     "error": {
                         "type": "object",
                         "properties": {
-                            "code": { "type": "string" },
+                            "code": { "oneOf": codes },
                             "message": { "type": "string" },
                             "where": { "type": "string", "description": "a JSON Pointer into the request" },
                         },

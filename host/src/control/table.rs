@@ -95,6 +95,28 @@ const STEP_AT: Member = required(
 );
 const STEP_COMMAND: Member = optional("command", Kind::Command, "Of this command; not with `touch`.");
 
+/// The codes of errors, and what they say.
+pub const CODES: &[(&str, &str)] = &[
+    ("parse", "the line is no JSON object; the connection is closed"),
+    ("http", "the line is a request of HTTP; the connection is closed"),
+    ("tooLong", "the line is too long; the connection is closed"),
+    ("missing", "a member is missing"),
+    ("wrongType", "a member has another type"),
+    ("value", "a member has a value that is not possible"),
+    ("unknownMember", "there is no such member"),
+    ("unknownVerb", "there is no such verb"),
+    ("busy", "there are too many connections, or ceremonies"),
+    ("credentialIdTaken", "a credential has this id already"),
+    ("unknownCredential", "no credential has this id"),
+    ("privateKey", "the private key is not PKCS#8"),
+    ("otherCurve", "the key is of another algorithm than ES256"),
+    ("store", "the key's store is full, or fails"),
+    ("unplugged", "the key is not plugged in"),
+    ("notAsked", "the key does not wait for a touch"),
+    ("options", "the page's options cannot be read"),
+    ("ceremony", "the ceremony failed: the message says with which status of the key"),
+];
+
 /// A credential that the key holds.
 pub const CREDENTIAL: &[Member] = &[
     CREDENTIAL_ID,
@@ -104,6 +126,8 @@ pub const CREDENTIAL: &[Member] = &[
     optional("userName", Kind::Text, "The user's name."),
     optional("userDisplayName", Kind::Text, "The user's display name."),
     optional("publicKey", Kind::Bytes, "The COSE key; not of one that was registered and is not discoverable."),
+    optional("privateKey", Kind::Bytes, "PKCS#8, as addCredential takes it; of ES256."),
+    optional("largeBlob", Kind::Bytes, "What the extension largeBlob has written, or addCredential has put in."),
     required("signCount", COUNT, "The counter of its last signature."),
     required("backupEligibility", Kind::Bool, "BE."),
     required("backupState", Kind::Bool, "BS."),

@@ -33,21 +33,31 @@ const PAUSE: Duration = Duration::from_millis(20);
 const OF_CONNECTION: [HeaderName; 5] =
     [header::CONNECTION, header::TE, header::TRAILER, header::TRANSFER_ENCODING, header::UPGRADE];
 
-/// Starts a program that sees the keys.
+/// What a program that sees the keys is.
+#[derive(Clone, Copy)]
+pub enum Use {
+    /// The driver behind this one.
+    Driver,
+    /// A client of this server, at this address.
+    Client(SocketAddr),
+}
+
+/// Starts a program that sees the keys. A client finds the server's URL in the variable `KEYFOB_WEBDRIVER`.
 ///
 /// # Errors
 /// What the user has to know, in a line.
-pub fn start(name: &OsStr, arguments: &[OsString], ports: &Ports, is_driver: bool) -> Result<Child, String> {
+pub fn start(name: &OsStr, arguments: &[OsString], ports: &Ports, used: Use) -> Result<Child, String> {
     let program = program::find(name).ok_or_else(|| format!("there is no command {}", name.display()))?;
     if let Some(why) = program::obstacle(&program) {
         eprintln!("keyfob: warning: {why}: it does not load the library, and does not see the keys.");
     }
     let mut command = Command::new(&program);
     command.arg0(name).args(arguments).envs(environment(ports.directory())).kill_on_drop(true);
-    if is_driver {
+    match used {
         // The standard output is for the address.
-        command.stdin(Stdio::null()).stdout(io::stderr());
-    }
+        Use::Driver => command.stdin(Stdio::null()).stdout(io::stderr()),
+        Use::Client(address) => command.env("KEYFOB_WEBDRIVER", format!("http://{address}")),
+    };
     command.spawn().map_err(|error| format!("cannot run {}: {error}", program.display()))
 }
 
@@ -59,7 +69,7 @@ pub async fn start_driver(name: &OsStr, arguments: &[OsString], ports: &Ports) -
     let address = free_address().await.map_err(|error| format!("there is no port for the driver: {error}"))?;
     let port = OsString::from(format!("--port={}", address.port()));
     let arguments: Vec<OsString> = std::iter::once(port).chain(arguments.iter().cloned()).collect();
-    let mut child = start(name, &arguments, ports, true)?;
+    let mut child = start(name, &arguments, ports, Use::Driver)?;
     let end = Instant::now() + START;
     loop {
         if TcpStream::connect(address).await.is_ok() {

@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use super::{
-    Arguments, capabilities, driver,
+    Arguments, capabilities,
+    driver::{self, Use},
     keys::Ports,
     parameters::Parameters,
     problem::{Problem, respond},
@@ -69,7 +70,11 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, String> {
     let app = Arc::new(App { sessions, driver, browser_name: arguments.browser_name.clone() });
     crate::say(format_args!("WebDriver listens at http://{address}"));
     if let (None, Some((name, rest))) = (&child, arguments.rest.split_first()) {
-        child = Some(driver::start(name, rest, &ports, false)?);
+        child = Some(driver::start(name, rest, &ports, Use::Client(address))?);
+    } else if child.is_none() {
+        eprintln!(
+            "keyfob: warning: nothing sees the authenticators: name a driver with --driver, or a command after --."
+        );
     }
     let router = Router::new().fallback(answer).with_state(app.clone());
     let ended = tokio::select! {
