@@ -42,7 +42,8 @@ pub struct KeyArguments {
     key: Vec<Address>,
     /// Reads the PIN from this file descriptor.
     ///
-    /// A line; a new PIN is the next line. Without this, it is asked for on the terminal.
+    /// A line; a new PIN is the next line. A line is read when it is needed. Without this, the PIN is asked for on the
+    /// terminal. Where the system forbids pidfd_getfd, a descriptor other than 0 has to be a pipe.
     #[arg(long, value_name = "N")]
     pin_fd: Option<u32>,
     /// Prints one JSON object instead of text.

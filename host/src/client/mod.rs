@@ -3,7 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `errand.rs` | [`Errand`]: the key that is meant, open, and one session with it |
-//! | `user.rs`, `terminal.rs` | the user: touches, PINs, consent |
+//! | `user.rs`, `terminal.rs`, `pin_input.rs` | the user: touches, PINs, consent |
 //! | `failure.rs` | [`Failure`]: why a command fails, and the exit codes |
 //! | `assertion.rs` | a sign-in for what an extension yields |
 //! | `documents.rs` | registrations and sign-ins in JSON |
@@ -22,6 +22,7 @@ mod info;
 mod list;
 mod output;
 mod pin;
+mod pin_input;
 mod register;
 mod reset;
 mod secret;

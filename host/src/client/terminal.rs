@@ -11,7 +11,7 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr},
+    termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr},
 };
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
@@ -48,13 +48,14 @@ impl Interrupt {
     }
 }
 
-/// Asks a question on the terminal and reads a line. `None` if there is no terminal, the user has pressed Ctrl-C or
-/// Ctrl-D, or the line is longer than any answer.
+/// Asks a question on the terminal and reads a line. What was typed before the question is no answer to it. `None` if
+/// there is no terminal, the user has pressed Ctrl-C or Ctrl-D, or the line is longer than any answer.
 pub fn ask(question: &str, echo: bool, interrupt: &Interrupt) -> Option<Zeroizing<String>> {
     let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
     let quiet = if echo { None } else { Some(Quiet::new(&terminal)?) };
+    tcflush(&terminal, QueueSelector::IFlush).ok()?;
     write!(terminal, "{question}").ok()?;
-    let answer = line(&mut terminal, interrupt);
+    let answer = line(&mut terminal, AtEnd::Nothing, interrupt).ok().flatten();
     let was_quiet = quiet.is_some();
     drop(quiet);
     if was_quiet || answer.is_none() {
@@ -64,27 +65,41 @@ pub fn ask(question: &str, echo: bool, interrupt: &Interrupt) -> Option<Zeroizin
     answer
 }
 
-/// Reads a line from the terminal.
-fn line(terminal: &mut File, interrupt: &Interrupt) -> Option<Zeroizing<String>> {
+/// What an input that ends within a line has given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum AtEnd {
+    /// Nothing: the user has pressed Ctrl-D.
+    Nothing,
+    /// The last line.
+    Line,
+}
+
+/// Reads a line, and nothing behind it. `None` at the end of the input, or if the user has pressed Ctrl-C.
+///
+/// # Errors
+/// The input cannot be read; the line is longer than any answer, or not UTF-8.
+pub fn line(input: &mut File, at_end: AtEnd, interrupt: &Interrupt) -> io::Result<Option<Zeroizing<String>>> {
     let mut bytes = Zeroizing::new([0; ANSWER]);
     let mut len = 0;
     while !interrupt.has_come() {
-        match poll(&mut [PollFd::new(&*terminal, PollFlags::IN)], Some(&LOOK)) {
+        match poll(&mut [PollFd::new(&*input, PollFlags::IN)], Some(&LOOK)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => continue,
-            Ok(_) => {}
-            Err(_) => return None,
-        }
-        match terminal.read(&mut bytes[len..]) {
-            Ok(0) => return None,
-            Ok(count) => len += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => return None,
-        }
-        if let Some(line) = bytes[..len].strip_suffix(b"\n") {
-            return String::from_utf8(line.to_vec()).ok().map(Zeroizing::new);
+            polled => polled?,
+        };
+        let place = bytes.get_mut(len..=len);
+        let place = place.ok_or_else(|| io::Error::other(format!("a line is longer than {ANSWER} bytes")))?;
+        match input.read(place) {
+            Ok(0) if at_end == AtEnd::Nothing || len == 0 => return Ok(None),
+            Ok(count) if count == 0 || place == b"\n" => {
+                let line = str::from_utf8(&bytes[..len]).map_err(|_| io::Error::other("a line is not UTF-8"))?;
+                return Ok(Some(Zeroizing::new(line.to_owned())));
+            }
+            Ok(_) => len += 1,
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+            Err(error) => return Err(error),
         }
     }
-    None
+    Ok(None)
 }
 
 /// A terminal that does not show what is typed, until it is dropped.
@@ -99,7 +114,7 @@ impl Quiet {
         let before = tcgetattr(&terminal).ok()?;
         let mut quiet = before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(&terminal, OptionalActions::Now, &quiet).ok()?;
+        tcsetattr(&terminal, OptionalActions::Flush, &quiet).ok()?;
         Some(Self { terminal, before })
     }
 }

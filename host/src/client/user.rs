@@ -1,17 +1,16 @@
 //! The user of a key: touches, PINs, and consent.
 
-use std::{
-    fs,
-    io::{self, BufRead, IsTerminal},
+use keyfob_core::{
+    Status,
+    client::{AssertionSelection, PinEntry, Prompt, Reason, UserInteraction},
 };
-
-use keyfob_core::client::{AssertionSelection, PinEntry, Prompt, Reason, UserInteraction};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use super::{
     failure::{Failure, Kind},
     output::plain,
+    pin_input::PinInput,
     terminal::{self, Interrupt},
 };
 
@@ -21,8 +20,8 @@ const FEW: u8 = 3;
 /// Who is asked for a PIN, and told to touch the key.
 pub struct User {
     pub interrupt: Interrupt,
-    /// The PINs from a file descriptor, one a line; `None` asks on the terminal.
-    lines: Option<Vec<Zeroizing<String>>>,
+    /// Where the PINs come from, one a line; `None` asks on the terminal.
+    input: Option<PinInput>,
     /// What went wrong at a question, which the ceremony does not know.
     problem: Option<Failure>,
     /// The last PIN was wrong, and so much is known of the attempts that are left.
@@ -33,10 +32,10 @@ impl User {
     /// A user at the terminal, or one whose PINs come from this file descriptor.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be used.
     pub fn new(interrupt: Interrupt, pin_fd: Option<u32>) -> Result<Self, Failure> {
-        let lines = pin_fd.map(read_lines).transpose()?;
-        Ok(Self { interrupt, lines, problem: None, wrong: None })
+        let input = pin_fd.map(PinInput::new).transpose()?;
+        Ok(Self { interrupt, input, problem: None, wrong: None })
     }
 
     /// Adds to a failure what only the user's side knows.
@@ -47,14 +46,15 @@ impl User {
         if failure.kind != Kind::NotVerified {
             return failure;
         }
-        let wrong = self.wrong.take().map(|wrong| Failure::new(Kind::NotVerified, wrong));
+        let status = failure.status.or(Some(Status::PIN_INVALID));
+        let wrong = self.wrong.take().map(|wrong| Failure { status, ..Failure::new(Kind::NotVerified, wrong) });
         self.problem.take().or(wrong).unwrap_or(failure)
     }
 
     /// The next line from the file descriptor, or from the terminal without echo.
     fn pin(&mut self, question: &str) -> Option<Zeroizing<String>> {
-        if let Some(lines) = &mut self.lines {
-            return (!lines.is_empty()).then(|| lines.remove(0));
+        if let Some(input) = &mut self.input {
+            return input.next(&self.interrupt).map_err(|failure| self.problem = Some(failure)).ok().flatten();
         }
         let pin = terminal::ask(question, false, &self.interrupt);
         if pin.is_none() && !self.interrupt.has_come() {
@@ -92,21 +92,6 @@ fn left(retries: u8) -> String {
     }
 }
 
-fn read_lines(fd: u32) -> Result<Vec<Zeroizing<String>>, Failure> {
-    let unreadable = |error: io::Error| {
-        Failure::new(Kind::BadInput, format_args!("the PIN cannot be read from file descriptor {fd}: {error}"))
-    };
-    if fd == 0 && io::stdin().is_terminal() {
-        return Err(Failure::new(Kind::BadInput, "--pin-fd 0 shows the PIN on the terminal: leave it out to be asked"));
-    }
-    let file = fs::File::open(format!("/dev/fd/{fd}")).map_err(unreadable)?;
-    let mut lines = Vec::new();
-    for line in io::BufReader::new(file).lines().take(2) {
-        lines.push(Zeroizing::new(line.map_err(unreadable)?));
-    }
-    Ok(lines)
-}
-
 /// Enters a PIN in its one form, however the keyboard spells it (CTAP 2.3 §6.5.1).
 fn enter(pin: &str, entry: &mut PinEntry) {
     entry.set(&Zeroizing::new(pin.nfc().collect::<String>()));
@@ -131,7 +116,16 @@ impl UserInteraction for User {
             _ => String::new(),
         };
         // The PIN that was passed is the only one there is.
-        if self.lines.is_some() && !matches!(prompt.reason, Reason::First | Reason::UvFailed | Reason::TokenRefused) {
+        if self.input.is_some() && !matches!(prompt.reason, Reason::First | Reason::UvFailed | Reason::TokenRefused) {
+            if prompt.reason != Reason::Wrong {
+                self.problem = Some(Failure::new(
+                    Kind::NotVerified,
+                    format_args!(
+                        "no PIN of this key has this length: it has at least {} characters, and at most 63 bytes",
+                        prompt.min_pin_length
+                    ),
+                ));
+            }
             return false;
         }
         if !problem.is_empty() {
@@ -145,7 +139,7 @@ impl UserInteraction for User {
     }
 
     fn request_new_pin(&mut self, prompt: &Prompt<'_>, entry: &mut PinEntry) -> bool {
-        if self.lines.is_some() && prompt.reason != Reason::First {
+        if self.input.is_some() && prompt.reason != Reason::First {
             let message = format!(
                 "the key does not take this PIN: it has at least {} characters, and at most 63 bytes",
                 prompt.min_pin_length
@@ -162,7 +156,7 @@ impl UserInteraction for User {
         loop {
             let question = format!("New PIN ({} characters or more): ", prompt.min_pin_length);
             let Some(pin) = self.pin(&question) else { return false };
-            if self.lines.is_none() && !pin.is_empty() {
+            if self.input.is_none() && !pin.is_empty() {
                 let Some(again) = self.pin("The new PIN again: ") else { return false };
                 if *again != *pin {
                     eprintln!("The two are not the same.");
@@ -175,8 +169,16 @@ impl UserInteraction for User {
     }
 
     /// A PIN that was passed is meant to be used.
-    fn request_uv(&mut self, _: &Prompt<'_>) -> bool {
-        self.lines.is_none()
+    fn request_uv(&mut self, prompt: &Prompt<'_>) -> bool {
+        let is_asked = self.input.is_none();
+        if is_asked && prompt.reason == Reason::Wrong {
+            match prompt.retries {
+                Some(1) => eprintln!("The finger was not recognised: 1 attempt is left before the sensor is blocked."),
+                Some(retries) => eprintln!("The finger was not recognised: {retries} attempts are left."),
+                None => eprintln!("The finger was not recognised."),
+            }
+        }
+        is_asked
     }
 
     fn cancelled(&mut self) -> bool {

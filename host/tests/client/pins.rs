@@ -1,5 +1,13 @@
 //! PINs: set, changed, wrong, blocked.
 
+use std::{
+    io::Write,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    process::{Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::served::{Served, json, keyfob, text};
 
 #[test]
@@ -23,6 +31,10 @@ fn a_new_pin_that_is_too_short_is_refused_with_the_length_it_takes() {
     let output = key.with_pins(&["pin", "set"], "123\n");
     assert_eq!(output.status.code(), Some(5));
     assert!(text(&output.stderr).contains("at least 4 characters"), "{}", text(&output.stderr));
+    let key = Served::new(&["--pin", "123456"]);
+    let output = key.with_pins(&["credentials", "list"], "123\n");
+    assert_eq!(output.status.code(), Some(5));
+    assert!(text(&output.stderr).contains("no PIN of this key has this length"), "{}", text(&output.stderr));
 }
 
 /// The kind and the message of a failure.
@@ -62,9 +74,80 @@ fn three_wrong_pins_in_a_row_lead_to_unplugging_the_key() {
 #[test]
 fn without_a_terminal_and_without_a_descriptor_a_pin_cannot_be_asked_for() {
     let key = Served::new(&["--pin", "123456"]);
-    let mut command = std::process::Command::new("setsid");
+    let mut command = Command::new("setsid");
     command.args(["--wait", env!("CARGO_BIN_EXE_keyfob"), "credentials", "list", "--key", &key.address]);
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(5));
     assert!(text(&output.stderr).contains("--pin-fd"), "{}", text(&output.stderr));
+}
+
+/// What a script of the shell prints, in which `$KEYFOB` is the program with this key, and 0 this input.
+fn shell(key: &Served, script: &str, input: impl Into<Stdio>) -> std::process::Output {
+    let program = format!("{} credentials list --json --key {}", env!("CARGO_BIN_EXE_keyfob"), key.address);
+    Command::new("sh").args(["-c", script]).env("KEYFOB", program).stdin(input).output().unwrap()
+}
+
+#[test]
+fn a_pin_comes_from_a_socket_or_from_where_a_file_is_read() {
+    let key = Served::new(&["--pin", "123456"]);
+    let path = key.folder.path().join("pins");
+    std::fs::write(&path, "another line\n123456").unwrap();
+    for fd in [0, 3] {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.write_all(b"123456\n").unwrap();
+        let output = shell(&key, &format!("$KEYFOB --pin-fd {fd} 3<&0"), OwnedFd::from(theirs));
+        assert!(output.status.success(), "a socket, {fd}: {}", text(&output.stderr));
+        let file = std::fs::File::open(&path).unwrap();
+        let output = shell(&key, &format!("read line; $KEYFOB --pin-fd {fd} 3<&0"), file);
+        assert!(output.status.success(), "a file, {fd}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_line_is_read_for_each_pin_and_the_rest_is_left() {
+    let key = Served::new(&["--pin", "123456"]);
+    let path = key.folder.path().join("pins");
+    std::fs::write(&path, "123456\n123456\n").unwrap();
+    let file = || std::fs::File::open(&path).unwrap();
+    let output = shell(&key, "$KEYFOB --pin-fd 0 && $KEYFOB --pin-fd 0", file());
+    assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(0), 2), "{}", text(&output.stderr));
+    let output = shell(&key, "$KEYFOB --pin-fd 0 >&2 && $KEYFOB --pin-fd 0 >&2 && $KEYFOB --pin-fd 0", file());
+    assert_eq!(json(&output)["error"]["message"], "a PIN is needed, and file descriptor 0 has no line for it");
+}
+
+#[test]
+fn a_descriptor_that_cannot_be_used_is_named() {
+    let key = Served::new(&["--pin", "123456"]);
+    for (fd, input) in [("7", "123456\n"), ("3", "123456\n"), ("0", "\u{0}\n"), ("0", &"1".repeat(2000))] {
+        let mut child = key.keyfob(&["credentials", "list", "--pin-fd", fd]).stdin(Stdio::piped()).spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let said = text(&output.stderr);
+        if input.starts_with('\0') {
+            assert_eq!(output.status.code(), Some(5), "{said}");
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(13), "{said}");
+        assert!(said.contains(&format!("file descriptor {fd}: ")), "{said}");
+    }
+}
+
+#[test]
+fn a_pin_that_is_not_needed_is_not_waited_for_and_ctrl_c_ends_the_wait_for_one() {
+    let mut key = Served::new(&["--pin", "123456", "--json"]);
+    let start = |command: &[&str]| {
+        let mut child =
+            key.keyfob(&[command, &["--json", "--pin-fd", "0"]].concat()).stdin(Stdio::piped()).spawn().unwrap();
+        // Open until the program has ended.
+        (child.stdin.take().unwrap(), child)
+    };
+    let (input, mut child) = start(&["pin", "status"]);
+    assert!(child.wait().unwrap().success());
+    drop(input);
+    let (input, child) = start(&["credentials", "list"]);
+    key.tells("authenticatorClientPIN");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &json(&output)["error"]["kind"]), (Some(130), &"interrupted".into()));
+    drop(input);
 }

@@ -23,20 +23,28 @@ struct Session {
 
 impl Session {
     fn new(key: &Served, arguments: &[&str]) -> Self {
+        Self::typed_ahead(key, arguments, "")
+    }
+
+    /// One on whose terminal this was typed before the program began.
+    fn typed_ahead(key: &Served, arguments: &[&str], typed: &str) -> Self {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&terminal).unwrap();
         unlockpt(&terminal).unwrap();
         let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+        let input = OpenOptions::new().read(true).write(true).open(path).unwrap();
+        let mut terminal = File::from(terminal);
+        terminal.write_all(typed.as_bytes()).unwrap();
         let child = Command::new("setsid")
             .args(["--ctty", "env", "--default-signal=INT", env!("CARGO_BIN_EXE_keyfob")])
             .args(arguments)
             .args(["--key", &key.address])
-            .stdin(OpenOptions::new().read(true).write(true).open(path).unwrap())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self { terminal: terminal.into(), child, shown: String::new() }
+        Self { terminal, child, shown: String::new() }
     }
 
     /// Waits until the terminal shows this, and types that.
@@ -104,4 +112,16 @@ fn a_reset_that_is_not_agreed_to_changes_nothing() {
         session.answer("Type yes to go on: ", answer);
         assert_eq!(session.end().0, Some(code), "{answer:?}");
     }
+}
+
+#[test]
+fn what_was_typed_before_a_question_is_no_answer_to_it() {
+    let key = Served::new(&["--pin", "123456"]);
+    let mut session = Session::typed_ahead(&key, &["reset"], "yes\n");
+    session.answer("Type yes to go on: ", "no\n");
+    assert_eq!(session.end().0, Some(15));
+    let mut session = Session::typed_ahead(&key, &["credentials", "list"], "000000\n");
+    session.answer("PIN of your security key: ", "123456\n");
+    let (code, _, errors) = session.end();
+    assert_eq!((code, errors.contains("wrong")), (Some(0), false), "{errors}");
 }
