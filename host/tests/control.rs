@@ -300,6 +300,51 @@ fn events_are_pushed_and_a_touch_answers_the_request_that_waits() {
 }
 
 #[test]
+fn a_client_that_goes_takes_its_ceremonies_with_it() {
+    let key = Key::new(&[]);
+    let mut client = key.client();
+    client.result("addCredential", json!({ "rpId": "example.org", "userHandle": "dXNlcg" }));
+    client.result("setTouch", json!({ "touch": "never" }));
+    let mut gone = key.client();
+    gone.send("get", request());
+    let waits = |client: &mut Client| client.result("status", json!({}))["waitsForUser"] == true;
+    let until = |client: &mut Client, wanted: bool| {
+        let start = Instant::now();
+        while waits(client) != wanted {
+            assert!(start.elapsed() < Duration::from_secs(10), "{wanted}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    until(&mut client, true);
+    drop(gone);
+    until(&mut client, false);
+    let id = client.send("get", request());
+    until(&mut client, true);
+    client.result("touch", json!({ "consents": true }));
+    assert!(client.answer(id)["result"].is_object(), "the touch is of the one who waits");
+}
+
+#[test]
+fn what_is_registered_is_listed_with_its_party_whatever_becomes_of_the_history() {
+    let key = Key::new(&[]);
+    let mut client = key.client();
+    client.result("setTouch", json!({ "touch": "never" }));
+    let mut options = creation();
+    options["authenticatorSelection"] = json!({ "residentKey": "discouraged", "userVerification": "discouraged" });
+    let id = client.send("create", page(options));
+    while client.result("status", json!({}))["waitsForUser"] != true {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    client.result("clearHistory", json!({}));
+    client.result("touch", json!({ "consents": true }));
+    assert!(client.answer(id)["result"].is_object());
+    let held = client.result("getCredentials", json!({}))["credentials"][0].clone();
+    assert_eq!(held["rpId"], "example.org");
+    // It can be put into another key.
+    assert!(held["privateKey"].as_str().unwrap().starts_with("M"), "{held}");
+}
+
+#[test]
 fn each_fault_is_seen_by_the_page() {
     let key = Key::new(&[]);
     let mut client = key.client();

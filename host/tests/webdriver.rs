@@ -13,9 +13,15 @@ mod page;
 mod passed;
 
 use std::{
+    fs,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
+
+use rustix::process::{Pid, Signal};
 
 use serde_json::{Value, json};
 
@@ -397,6 +403,7 @@ fn a_request_that_a_web_page_may_have_sent_is_refused() {
     for headers in [
         "Host: localhost\r\nOrigin: http://localhost\r\n",
         "Host: localhost\r\nOrigin: null\r\n",
+        "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n",
         "Host: example.org\r\n",
         "Host: localhost.example.org\r\n",
         "Host: 192.168.0.1:4444\r\n",
@@ -449,4 +456,32 @@ fn a_command_finds_the_server_and_without_one_nothing_sees_the_authenticators() 
     alone.kill().unwrap();
     alone.wait().unwrap();
     assert!(line.contains("nothing sees the authenticators"), "{line}");
+}
+
+#[test]
+fn signals_end_it_and_what_it_has_started() {
+    let run = |arguments: &[&str], signal: Signal| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
+        command.args(["webdriver", "--listen", "127.0.0.1:0"]).args(arguments);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        if !arguments.contains(&"--driver") {
+            let mut line = String::new();
+            BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        }
+        thread::sleep(Duration::from_millis(300)); // the command has begun
+        let start = Instant::now();
+        rustix::process::kill_process(Pid::from_child(&process), signal).unwrap();
+        let code = process.wait().unwrap().code();
+        assert!(start.elapsed() < Duration::from_secs(8), "{arguments:?}");
+        code
+    };
+    assert_eq!(run(&[], Signal::HUP), Some(0));
+    let cleans_up = ["--", "sh", "-c", "trap 'exit 3' TERM; sleep 100 & wait"];
+    assert_eq!(run(&cleans_up, Signal::TERM), Some(3), "the command's status");
+    // This driver never listens.
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("driver");
+    fs::write(&script, "#!/bin/sh\nexec sleep 100\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(run(&["--driver", script.to_str().unwrap()], Signal::INT), Some(0));
 }

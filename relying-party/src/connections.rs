@@ -10,6 +10,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, time};
+use tokio_io_timeout::TimeoutStream;
 
 /// How long requests under way may take once the server is to stop.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -17,14 +18,14 @@ const FAREWELL: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stopped`, and then the requests that have begun, for 10 s at most. A connection on which a request's head
-/// is not complete within `silence` is closed; so is one that is kept without a request.
+/// is not complete within `silence` is closed; so is one that is kept without a request, and one whose client does not read.
 pub async fn serve(listener: TcpListener, router: Router, silence: Duration, stopped: impl Future<Output = ()>) {
     let mut protocol = http1::Builder::new();
     protocol.timer(TokioTimer::new()).header_read_timeout(silence);
     let connections = GracefulShutdown::new();
     tokio::select! {
         () = stopped => {}
-        never = accept(&listener, &router, &protocol, &connections) => match never {},
+        never = accept(&listener, &router, &protocol, silence, &connections) => match never {},
     }
     drop(listener);
     // Clients that are slow then are cut off.
@@ -35,6 +36,7 @@ async fn accept(
     listener: &TcpListener,
     router: &Router,
     protocol: &http1::Builder,
+    silence: Duration,
     connections: &GracefulShutdown,
 ) -> Infallible {
     loop {
@@ -49,8 +51,10 @@ async fn accept(
         };
         // An answer is one write, and should not wait for more.
         let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(silence));
         let service = TowerToHyperService::new(router.clone());
-        let connection = connections.watch(protocol.serve_connection(TokioIo::new(stream), service));
+        let connection = connections.watch(protocol.serve_connection(TokioIo::new(Box::pin(stream)), service));
         // An error is the client's: it broke off, or sent no HTTP.
         tokio::spawn(async move { drop(connection.await) });
     }

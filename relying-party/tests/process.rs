@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -297,6 +297,43 @@ fn a_client_that_is_silent_in_the_middle_of_a_request_is_cut_off() {
         assert!(answer.starts_with(status), "{sent:?}: {answer}");
         assert!(begin.elapsed() > Duration::from_millis(900), "{sent:?}");
     }
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answers_is_cut_off() {
+    let folder = Folder::new("unread");
+    let serving = Serving::with(&folder.database(), &["--silence", "1", "--quiet"]);
+    let mut stream = TcpStream::connect(("127.0.0.1", serving.port)).unwrap();
+    stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    let requests = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
+    let begin = Instant::now();
+    let error = loop {
+        match stream.write_all(requests.as_bytes()) {
+            Ok(()) => assert!(begin.elapsed() < Duration::from_secs(60)),
+            Err(error) => break error,
+        }
+    };
+    // The connection is gone; it is not this client that has given up.
+    assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+}
+
+/// Version 1 had names as they came.
+#[test]
+fn a_database_of_the_first_version_keeps_its_accounts() {
+    let folder = Folder::new("names");
+    let file = folder.database();
+    drop(Sqlite::open(&file).unwrap());
+    let edit = |statements: &str| rusqlite::Connection::open(&file).unwrap().execute_batch(statements).unwrap();
+    let insert = "INSERT INTO accounts (rp_id, handle, name, display_name) VALUES ";
+    edit(&format!("{insert} ('localhost', x'01', 'Rene\u{301}', 'R'); PRAGMA user_version = 1;"));
+    let storage = Sqlite::open(&file).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let found = runtime.block_on(storage.account("localhost", "Ren\u{E9}")).unwrap();
+    assert_eq!(found.map(|account| account.handle), Some(vec![1]));
+    drop(storage);
+    edit(&format!("{insert} ('localhost', x'02', 'Rene\u{301}', 'R'); PRAGMA user_version = 1;"));
+    let refused = Sqlite::open(&file).err().unwrap().to_string();
+    assert!(refused.contains("two accounts of localhost have the name"), "{refused}");
 }
 
 #[test]

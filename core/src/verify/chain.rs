@@ -44,13 +44,20 @@ pub fn chain(crypto: &impl Verify, x5c: List<'_, &[u8]>, anchors: &Anchors<'_>) 
             return Ok(());
         }
         let parsed = anchors.certificates.iter().filter_map(|anchor| Certificate::parse(anchor));
+        let mut refused = None;
         for anchor in parsed.filter(|anchor| certificate.is_named_like(anchor) && anchor.may_issue()) {
-            // Another anchor may have the same name.
-            if certificate.is_signed_by(crypto, &anchor).is_ok() {
-                valid(&anchor, now)?;
-                check(anchor.is_understood() && anchor.permits(authorities), Error::Constraints)?;
-                return certificates.try_for_each(|above| anchor_or_above(above, anchors));
+            // Another anchor may have the same name, and even the same key: one was renewed.
+            if certificate.is_signed_by(crypto, &anchor).is_err() {
+                continue;
             }
+            let constraints = || check(anchor.is_understood() && anchor.permits(authorities), Error::Constraints);
+            match valid(&anchor, now).and_then(|()| constraints()) {
+                Ok(()) => return certificates.try_for_each(|above| anchor_or_above(above, anchors)),
+                Err(error) => refused = Some(error),
+            }
+        }
+        if let Some(error) = refused {
+            return Err(error);
         }
         bytes = certificates.next().ok_or(Error::Chain)?;
         let issuer = Certificate::parse(bytes).ok_or(Error::Certificate)?;

@@ -1,6 +1,9 @@
 //! What each verb does.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
 
 use keyfob_core::{base64url, extensions::cred_protect::Level};
 use keyfob_soft_authenticator::{
@@ -20,11 +23,16 @@ pub fn is_ceremony(request: &Request) -> bool {
     matches!(request.verb.name, "create" | "get")
 }
 
-/// Does what the request asks for, and returns its result.
+/// Does what the request asks for, and returns its result. A ceremony ends when the client has gone.
 ///
 /// # Errors
 /// Why it was not done.
-pub fn perform(request: &Request, hub: &HubHandle, control: &Control) -> Result<Value, Refusal> {
+pub fn perform(
+    request: &Request,
+    hub: &HubHandle,
+    control: &Control,
+    has_gone: &Arc<AtomicBool>,
+) -> Result<Value, Refusal> {
     let params = &request.params;
     match request.verb.name {
         "status" => return Ok(status(control)),
@@ -38,7 +46,7 @@ pub fn perform(request: &Request, hub: &HubHandle, control: &Control) -> Result<
             let requests: Vec<_> = control.history().iter().map(asked).collect();
             return Ok(json!({ "requests": requests }));
         }
-        "create" | "get" => return ceremony(request, hub),
+        "create" | "get" => return ceremony(request, hub, has_gone),
         "removeCredential" => control.remove(&id(params)).map_err(|error| refusal(&error))?,
         "removeAllCredentials" => control.remove_all().map_err(|error| refusal(&error))?,
         "setCredentialProperties" => {
@@ -219,9 +227,9 @@ fn step(params: &Params) -> Result<Step, Refusal> {
     }
 }
 
-fn ceremony(request: &Request, hub: &HubHandle) -> Result<Value, Refusal> {
+fn ceremony(request: &Request, hub: &HubHandle, has_gone: &Arc<AtomicBool>) -> Result<Value, Refusal> {
     let params = &request.params;
-    let page = hub.browser(params.text("origin").unwrap_or_default());
+    let page = hub.browser(params.text("origin").unwrap_or_default()).given_up_by(has_gone.clone());
     let page = if on(params, "credulous") { page.credulous() } else { page };
     let options = params.value("options").map(Value::to_string).unwrap_or_default();
     let response = if request.verb.name == "create" { page.create(options) } else { page.get(options) };

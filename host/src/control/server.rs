@@ -5,7 +5,7 @@ use std::{
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -108,8 +108,10 @@ fn accept<S: Connection>(controlled: &Controlled, mut accept: impl FnMut() -> io
         match accept() {
             Ok(stream) => {
                 let controlled = controlled.clone();
-                // A connection that cannot be set up has gone.
-                thread::spawn(move || drop(connection(stream, &controlled)));
+                // A connection that cannot be set up has gone; one for which there is no thread is closed.
+                if thread::Builder::new().spawn(move || drop(connection(stream, &controlled))).is_err() {
+                    thread::sleep(REST);
+                }
             }
             // The client has gone, or there are no files.
             Err(_) => thread::sleep(REST),
@@ -121,17 +123,20 @@ fn connection<S: Connection>(stream: S, controlled: &Controlled) -> io::Result<(
     stream.bound_writes()?;
     let (sender, lines) = mpsc::sync_channel(LINES);
     let (mut writer, reader) = (stream.again()?, stream.again()?);
-    let written = thread::spawn(move || {
+    let written = thread::Builder::new().spawn(move || {
         for line in lines {
             if writer.write_all(format!("{line}\n").as_bytes()).is_err() {
                 break;
             }
         }
         writer.close();
-    });
+    })?;
     let outbox = Outbox::new(sender);
     if controlled.audience.admit(&outbox, CONNECTIONS) {
-        read(BufReader::new(reader), &outbox, controlled);
+        let has_gone = Arc::default();
+        read(BufReader::new(reader), &outbox, controlled, &has_gone);
+        // Nobody waits for its ceremonies: the key is free for others.
+        has_gone.store(true, Ordering::Relaxed);
         controlled.audience.dismiss(&outbox);
     } else {
         let busy = Refusal::new("busy", "", format!("there are {CONNECTIONS} connections already"));
@@ -144,7 +149,7 @@ fn connection<S: Connection>(stream: S, controlled: &Controlled) -> io::Result<(
 }
 
 /// Acts on lines until the connection ends, or a line is none.
-fn read(mut lines: impl BufRead, outbox: &Outbox, controlled: &Controlled) {
+fn read(mut lines: impl BufRead, outbox: &Outbox, controlled: &Controlled, has_gone: &Arc<AtomicBool>) {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -162,7 +167,7 @@ fn read(mut lines: impl BufRead, outbox: &Outbox, controlled: &Controlled) {
             return;
         }
         let line = line.trim_ascii();
-        if !line.is_empty() && !act(line, outbox, controlled) {
+        if !line.is_empty() && !act(line, outbox, controlled, has_gone) {
             return;
         }
     }
@@ -170,7 +175,7 @@ fn read(mut lines: impl BufRead, outbox: &Outbox, controlled: &Controlled) {
 
 /// Acts on a line. Returns whether another one may follow: not after one that is no JSON object, for that is what a
 /// browser sends.
-fn act(line: &[u8], outbox: &Outbox, controlled: &Controlled) -> bool {
+fn act(line: &[u8], outbox: &Outbox, controlled: &Controlled, has_gone: &Arc<AtomicBool>) -> bool {
     let request = match check::request(line) {
         Ok(request) => request,
         Err((id, refusal)) => {
@@ -183,24 +188,31 @@ fn act(line: &[u8], outbox: &Outbox, controlled: &Controlled) -> bool {
         _ => {}
     }
     if !perform::is_ceremony(&request) {
-        return answer(&request, outbox, controlled);
+        return answer(&request, outbox, controlled, has_gone);
     }
+    let id = request.id.clone();
+    let busy = |what: &str| outbox.answer(&Refusal::new("busy", "", what).answer(&id));
     if controlled.ceremonies.fetch_add(1, Ordering::Relaxed) >= CEREMONIES {
         controlled.ceremonies.fetch_sub(1, Ordering::Relaxed);
-        let busy = Refusal::new("busy", "", format!("{CEREMONIES} ceremonies run already"));
-        return outbox.answer(&busy.answer(&request.id));
+        return busy(&format!("{CEREMONIES} ceremonies run already"));
     }
-    let (outbox, controlled) = (outbox.clone(), controlled.clone());
-    thread::spawn(move || {
-        answer(&request, &outbox, &controlled);
+    let work = {
+        let (outbox, controlled, has_gone) = (outbox.clone(), controlled.clone(), has_gone.clone());
+        move || {
+            answer(&request, &outbox, &controlled, &has_gone);
+            controlled.ceremonies.fetch_sub(1, Ordering::Relaxed);
+        }
+    };
+    if thread::Builder::new().spawn(work).is_err() {
         controlled.ceremonies.fetch_sub(1, Ordering::Relaxed);
-    });
+        return busy("the system gives no thread for a ceremony");
+    }
     true
 }
 
 /// Does what is asked for, and answers. Returns whether the connection is there.
-fn answer(request: &Request, outbox: &Outbox, controlled: &Controlled) -> bool {
-    let answer = match perform::perform(request, &controlled.hub, &controlled.control) {
+fn answer(request: &Request, outbox: &Outbox, controlled: &Controlled, has_gone: &Arc<AtomicBool>) -> bool {
+    let answer = match perform::perform(request, &controlled.hub, &controlled.control, has_gone) {
         Ok(result) => json!({ "id": request.id, "result": result }),
         Err(refusal) => refusal.answer(&request.id),
     };

@@ -226,7 +226,7 @@ impl Connection {
             Some(_) => Kind::Refused,
             None => Kind::Foreign,
         };
-        let told = answer["errorMessage"].as_str().map_or_else(|| beginning(&body), str::to_owned);
+        let told = answer["errorMessage"].as_str().map_or_else(|| beginning(&body), |said| beginning(said.as_bytes()));
         Err(Failure { http: Some(status.as_u16()), ..Failure::new(step, kind, format!("{}: {told}", status.as_u16())) })
     }
 }
@@ -237,13 +237,13 @@ fn cookie(header: &str) -> Option<(String, String)> {
     Some((name.into(), value.into()))
 }
 
-/// The beginning of a body that is not the interface's, in one line.
+/// The beginning of what a server says, in one line, without controls of terminals.
 fn beginning(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let line: Vec<&str> = text.split_whitespace().collect();
     match line.join(" ") {
         line if line.is_empty() => "an empty body".into(),
-        line => line.chars().take(SHOWN).collect(),
+        line => line.chars().filter(|character| !character.is_control()).take(SHOWN).collect(),
     }
 }
 

@@ -104,7 +104,8 @@ impl RunDirectory {
     fn fill(&self, library: &[u8]) -> io::Result<()> {
         fs::write(self.library(), library)?;
         // The last two are where links lead.
-        for folder in ["dev", "sys/class/hidraw", "sys/dev/char", "sys/bus/usb", "sys/bus/hid"] {
+        let keys = "sys/devices/platform/keyfob";
+        for folder in ["dev", keys, "sys/class/hidraw", "sys/dev/char", "sys/bus/usb", "sys/bus/hid"] {
             fs::create_dir_all(self.path().join(folder))?;
         }
         let name = name();

@@ -26,7 +26,7 @@ use crate::run::{linux::environment, program};
 /// How long a driver may take until it listens.
 const START: Duration = Duration::from_secs(60);
 /// How long it may take to end, before it is killed.
-const END: Duration = Duration::from_secs(10);
+pub const END: Duration = Duration::from_secs(10);
 /// How long to wait before it is asked again whether it listens.
 const PAUSE: Duration = Duration::from_millis(20);
 /// What concerns one connection and not the next (RFC 9110 §7.6.1).

@@ -13,8 +13,8 @@ use tokio::{
     net::TcpListener,
     process::Child,
     runtime,
-    signal::unix::{SignalKind, signal},
-    task,
+    signal::unix::{Signal, SignalKind, signal},
+    task, time,
 };
 
 use super::{
@@ -31,6 +31,9 @@ use crate::run::linux::code;
 const MAX_PARAMETERS: usize = 1 << 20;
 /// The longest parameters of a new session, in bytes: they can hold extensions and profiles of a browser.
 const MAX_SESSION: usize = 256 << 20;
+
+/// The exit status for a command that had to be killed, as of a shell.
+const KILLED: u8 = 128 + 9;
 
 /// What answers requests.
 struct App {
@@ -53,15 +56,16 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
 
 async fn serve(arguments: &Arguments) -> Result<ExitCode, String> {
     let cannot_listen = |error| format!("cannot listen at {}: {error}", arguments.listen);
-    let cannot_catch = |error| format!("cannot receive signals: {error}");
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_catch)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(cannot_catch)?;
+    let mut stop = Stop::new().map_err(|error| format!("cannot receive signals: {error}"))?;
     let listener = TcpListener::bind(arguments.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
     let ports = Ports::new()?;
     let (mut child, driver) = match &arguments.driver {
         Some(name) => {
-            let (child, address) = driver::start_driver(name, &arguments.rest, &ports).await?;
+            let (child, address) = tokio::select! {
+                started = driver::start_driver(name, &arguments.rest, &ports) => started?,
+                () = stop.asked() => return Ok(ExitCode::SUCCESS),
+            };
             (Some(child), Some(address))
         }
         None => (None, None),
@@ -80,18 +84,38 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, String> {
     let ended = tokio::select! {
         served = axum::serve(listener, router) => return served.map(|()| ExitCode::SUCCESS).map_err(cannot_listen),
         status = wait(&mut child) => Some(status.map_err(|error| format!("cannot wait for the program: {error}"))?),
-        _ = interrupt.recv() => None,
-        _ = terminate.recv() => None,
+        () = stop.asked() => None,
     };
     match (ended, driver) {
         (Some(status), Some(_)) => Err(format!("the driver ended with {status}")),
         (Some(status), None) => Ok(ExitCode::from(code(status))),
         (None, _) => {
-            app.end_all().await;
-            if let Some(child) = child {
-                driver::end(child).await;
-            }
-            Ok(ExitCode::SUCCESS)
+            // A driver that does not answer is killed.
+            let _ = time::timeout(driver::END, app.end_all()).await;
+            let status = match child {
+                Some(child) => driver::end(child).await.map_or(KILLED, code),
+                None => 0,
+            };
+            Ok(if driver.is_some() { ExitCode::SUCCESS } else { ExitCode::from(status) })
+        }
+    }
+}
+
+/// The signals that ask a program to end.
+struct Stop([Signal; 3]);
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        let [interrupt, terminate, hangup] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        Ok(Self([signal(interrupt)?, signal(terminate)?, signal(hangup)?]))
+    }
+
+    async fn asked(&mut self) {
+        let Self([interrupt, terminate, hangup]) = self;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
     }
 }
@@ -108,14 +132,28 @@ async fn answer(State(app): State<Arc<App>>, request: Request<Body>) -> Response
     app.answer(request).await.unwrap_or_else(Problem::into_response)
 }
 
+/// Does the whole of it, also when the client does not wait for its end.
+async fn whole(
+    work: impl Future<Output = Result<Response<Body>, Problem>> + Send + 'static,
+) -> Result<Response<Body>, Problem> {
+    tokio::spawn(work).await.map_err(panicked)?
+}
+
 impl App {
-    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> Result<Response<Body>, Problem> {
         check_sender(request.headers())?;
         let path = request.uri().path().to_owned();
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), &parts[..]) {
-            (&Method::POST, ["session"]) => self.begin(request).await,
-            (&Method::DELETE, ["session", session]) => self.end(session, request).await,
+            (&Method::POST, ["session"]) => whole(async move { self.begin(request).await }).await,
+            (&Method::DELETE, ["session", session]) => {
+                let session = (*session).to_owned();
+                whole(async move { self.end(&session, request).await }).await
+            }
+            (&Method::DELETE, ["session", session, "window"]) if self.driver.is_some() => {
+                let session = (*session).to_owned();
+                whole(async move { self.close(&session, request).await }).await
+            }
             (_, ["session", session, "webauthn", ..]) => self.command(&path, session, request).await,
             (method, parts) => match self.driver {
                 Some(driver) => driver::pass(driver, request).await,
@@ -167,6 +205,18 @@ impl App {
         }
     }
 
+    /// A window is closed. With the last one the session ends (WebDriver §11.2).
+    async fn close(&self, session: &str, request: Request<Body>) -> Result<Response<Body>, Problem> {
+        let Some(driver) = self.driver else { return Err(Problem::invalid_session_id(session)) };
+        let (parts, body) = driver::pass(driver, request).await?.into_parts();
+        let body = read(body, MAX_SESSION).await?;
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if parts.status.is_success() && answer["value"].as_array().is_some_and(Vec::is_empty) {
+            self.unplug(session).await?;
+        }
+        Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
     /// Unplugs the keys of a session, which takes a while. Returns whether there was one.
     async fn unplug(&self, session: &str) -> Result<bool, Problem> {
         let (sessions, session) = (self.sessions.clone(), session.to_owned());
@@ -194,7 +244,6 @@ impl App {
             if let Ok(path) = format!("/session/{session}").parse() {
                 *request.uri_mut() = path;
             }
-            // A driver that does not answer is killed soon.
             let _ = self.end(&session, request).await;
         }
     }
@@ -223,14 +272,17 @@ fn alone(method: &Method, path: &str, parts: &[&str]) -> Result<Response<Body>, 
     }
 }
 
-/// Whether a request comes from a program of this machine, and not from a web page. A page's requests have an `Origin`;
-/// those of a page whose name leads to this machine (DNS rebinding) have that name as their `Host`.
+/// Whether a request comes from a program of this machine, and not from a web page. A page's requests have an `Origin` or
+/// say in `Sec-Fetch-Site` where they come from; those of a page whose name leads to this machine (DNS rebinding) have that name as their `Host`.
 ///
 /// # Errors
 /// The request is refused.
 fn check_sender(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.contains_key(header::ORIGIN) {
         return Err(Problem::forbidden("a request with an Origin is refused: it may be a web page's"));
+    }
+    if headers.get("sec-fetch-site").is_some_and(|site| site != "none") {
+        return Err(Problem::forbidden("a request with a Sec-Fetch-Site is refused: it is a web page's"));
     }
     let mut hosts = headers.get_all(header::HOST).iter();
     let authority = hosts.next().and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());

@@ -122,6 +122,10 @@ impl RequestedOptions {
             let algorithm = algorithm.or_else(|| verifier::numbered(number::whole(value)?));
             wishes.algorithms.push(algorithm.ok_or_else(|| body.flaw("algorithms", Flaw::Value))?);
         }
+        // Browsers send no attestation where none is asked for.
+        if wishes.attestation == "none" && !app.options.policy.accept_none {
+            wishes.attestation = "direct";
+        }
         if wishes.algorithms.is_empty() {
             wishes.algorithms = verifier::ALGORITHMS.to_vec();
         }

@@ -27,7 +27,7 @@ mod account;
 mod assertion;
 mod attestation;
 pub mod members;
-mod name;
+pub(crate) mod name;
 mod page;
 mod problem;
 pub mod session;

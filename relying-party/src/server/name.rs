@@ -13,8 +13,8 @@ const MAX_NAME: usize = 512;
 /// The name in a member, composed (Unicode NFC).
 ///
 /// # Errors
-/// [`Problem::Member`]: it is missing or no text, empty or blank, longer than 512 bytes, or has a character that cannot be
-/// seen.
+/// [`Problem::Member`]: it is missing or no text, empty or blank, longer than 512 bytes, begins or ends with white space, or
+/// has a character that cannot be seen.
 pub fn account(body: &Members<'_>, member: &str) -> Result<String, Problem> {
     shown(body, member, body.required_text(member)?)
 }
@@ -36,7 +36,8 @@ fn shown(body: &Members<'_>, member: &str, text: &str) -> Result<String, Problem
     if name.trim().is_empty() {
         return Err(body.flaw(member, Flaw::Empty));
     }
-    if name.len() > MAX_NAME || name.chars().any(is_hidden) {
+    let is_seen = name.trim().len() == name.len() && !has_hidden(&name);
+    if name.len() > MAX_NAME || !is_seen {
         return Err(body.flaw(member, Flaw::Value));
     }
     Ok(name)
@@ -47,9 +48,22 @@ pub fn composed(text: &str) -> String {
     text.nfc().collect()
 }
 
-/// Controls, what turns the direction of text around, and the byte order mark: with them one name is shown as another.
+/// Whether a text has controls, or characters without a shape of their own: with them one name is shown as another. What
+/// joins and varies the character before it is taken behind those that are not ASCII: Persian and emoji need it.
+fn has_hidden(text: &str) -> bool {
+    let before = std::iter::once('a').chain(text.chars());
+    before.zip(text.chars()).any(|(before, character)| match character {
+        '\u{200C}' | '\u{200D}' | '\u{FE0E}' | '\u{FE0F}' => before.is_ascii(),
+        _ => is_hidden(character),
+    })
+}
+
+/// Controls, Unicode's Default_Ignorable_Code_Point, separators of lines, and the empty pattern of braille.
 fn is_hidden(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-        || matches!(character, '\u{200B}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}')
+        || matches!(character,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
+            | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }

@@ -12,7 +12,7 @@ use super::{
     Account, Answer, CredentialRecord, MAX_REMEMBERED, PendingCeremony, Remembered, SessionId, Storage, StorageError,
     StoreOutcome, Use,
 };
-use crate::random;
+use crate::{random, server::name::composed};
 
 /// The tables. With `STRICT`, a column holds only values of its type.
 const SCHEMA: &str = "
@@ -30,7 +30,7 @@ CREATE TABLE credentials (
     PRIMARY KEY (rp_id, id), FOREIGN KEY (rp_id, handle) REFERENCES accounts ON DELETE CASCADE
 ) STRICT;
 CREATE INDEX credentials_of_account ON credentials (rp_id, handle);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 ";
 
 const COLUMNS: &str = "id, handle, public_key, algorithm, sign_count, flags, uv_initialized, backup_eligible, \
@@ -76,7 +76,8 @@ impl Sqlite {
                     random::bytes().map_err(|error| StorageError::Failed(format!("no randomness: {error}")))?;
                 transaction.execute("INSERT INTO meta VALUES (?)", [secret])?;
             }
-            1 => {}
+            1 => compose_names(&transaction)?,
+            2 => {}
             version => return Err(StorageError::Failed(format!("the database is of a later version, {version}"))),
         }
         transaction.commit()?;
@@ -104,6 +105,29 @@ impl Sqlite {
         let result = work(&mut self.remembered.lock().unwrap_or_else(PoisonError::into_inner));
         Box::pin(async { Ok(result) })
     }
+}
+
+/// Brings a database of version 1 to version 2, in which names are composed (Unicode NFC).
+fn compose_names(transaction: &Transaction<'_>) -> Result<(), StorageError> {
+    let mut select = transaction.prepare("SELECT rp_id, handle, name FROM accounts")?;
+    let accounts = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let accounts: Vec<(String, Vec<u8>, String)> = accounts.collect::<Result<_, _>>()?;
+    for (rp_id, handle, name) in accounts {
+        let composed = composed(&name);
+        if composed == name {
+            continue;
+        }
+        let taken = transaction
+            .query_row("SELECT 1 FROM accounts WHERE rp_id = ?1 AND name = ?2", params![rp_id, composed], |_| Ok(()))
+            .optional()?;
+        if taken.is_some() {
+            let why = format!("two accounts of {rp_id} have the name {composed:?}, spelt in two ways: rename one");
+            return Err(StorageError::Failed(why));
+        }
+        let update = "UPDATE accounts SET name = ?3 WHERE rp_id = ?1 AND handle = ?2";
+        transaction.execute(update, params![rp_id, handle, composed])?;
+    }
+    Ok(transaction.pragma_update(None, "user_version", 2)?)
 }
 
 impl Storage for Sqlite {

@@ -126,9 +126,37 @@ fn names_are_any_text_and_the_shown_name_is_the_name_unless_given() {
     assert_eq!(options["user"]["displayName"], "Alice");
     let body = json!({ "username": "alice", "displayName": "" });
     assert_eq!(world.browser().post("/attestation/options", &body).ok()["user"]["displayName"], "");
-    let unseen = ["\u{0}", "\n", "\u{7F}", "\u{202E}", "\u{2066}", "\u{200F}", "\u{200B}", "\u{FEFF}"];
+    let unseen = [
+        "\u{0}",
+        "\n",
+        "\u{7F}",
+        "\u{AD}",
+        "\u{34F}",
+        "\u{180E}",
+        "\u{200B}",
+        "\u{200D}",
+        "\u{200F}",
+        "\u{202E}",
+        "\u{2060}",
+        "\u{2066}",
+        "\u{3164}",
+        "\u{FE0F}",
+        "\u{FEFF}",
+        "\u{E0061}",
+    ];
     let unseen = unseen.map(|character| json!(format!("al{character}ice")));
-    for name in [json!(""), json!(" \u{3000}"), json!("x".repeat(513)), json!(7), json!(null)].into_iter().chain(unseen)
+    for name in [
+        json!(""),
+        json!(" \u{3000}"),
+        json!("\u{2800}"),
+        json!(" alice"),
+        json!("alice "),
+        json!("x".repeat(513)),
+        json!(7),
+        json!(null),
+    ]
+    .into_iter()
+    .chain(unseen)
     {
         let refused = world.browser().post("/attestation/options", &json!({ "username": name }));
         assert!(refused.refusal().1.starts_with("username "), "{name}");

@@ -364,6 +364,23 @@ fn an_issuers_constraints_are_kept() {
 }
 
 #[test]
+fn a_root_that_was_renewed_is_trusted_beside_the_expired_one() {
+    let mut params = params("root");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let mut old = params.clone();
+    let root = certify(params, None, &PKCS_ECDSA_P256_SHA256);
+    old.not_after = date_time_ymd(2026, 11, 1);
+    old.serial_number = Some(vec![9; 8].into());
+    old.key_identifier_method = KeyIdMethod::PreSpecified(root.key.name().to_vec());
+    let old = old.self_signed(&root.key).unwrap().der().to_vec();
+    let leaf = &leaf(&root, &PKCS_ECDSA_P256_SHA256, |_| ());
+    for roots in [vec![old.clone(), root.der.clone()], vec![root.der.clone(), old.clone()]] {
+        answer(roots, true, &leaf.key, &[leaf]).ok();
+    }
+    assert_eq!(answer(vec![old], true, &leaf.key, &[leaf]).code(), "certificate-validity");
+}
+
+#[test]
 fn certificates_are_signed_with_rsa_too() {
     for algorithm in [&PKCS_RSA_SHA256, &PKCS_RSA_SHA384, &PKCS_RSA_SHA512] {
         let root = &root_with(algorithm);

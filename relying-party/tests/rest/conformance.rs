@@ -366,7 +366,9 @@ fn resp_5_certificates_lead_to_a_root_that_is_trusted_where_one_is_asked_for() {
     let refused = register(&[b"another"], false, &mut certified_key(), "direct");
     assert_eq!(refused.code(), "certificate-chain"); // F-9
     register(&[b"another"], true, &mut certified_key(), "none").ok();
-    assert_eq!(register(&[], false, &mut certified_key(), "none").code(), "attestation-not-accepted");
+    // Where one is required, it is asked for, whatever the request says.
+    assert_eq!(register(&[], false, &mut certified_key(), "none").code(), "certificate-chain");
+    register(&[VIRTUAL_KEY_ROOT], false, &mut certified_key(), "none").ok();
     assert_eq!(register(&[], false, &mut key(), "direct").code(), "attestation-not-accepted");
 }
 

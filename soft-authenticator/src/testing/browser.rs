@@ -3,6 +3,10 @@
 
 use std::{
     fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{self, Duration},
 };
 
@@ -40,6 +44,7 @@ pub struct Browser {
     key: Key,
     origin: String,
     is_credulous: bool,
+    is_given_up: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Browser {
@@ -122,18 +127,32 @@ impl ReportIo for BrowserPort {
     }
 }
 
-/// A user who leaves everything to the key.
-struct User;
+/// A user who leaves everything to the key, until the page is given up.
+struct User(Arc<AtomicBool>);
 
-impl UserInteraction for User {}
+impl UserInteraction for User {
+    fn cancelled(&mut self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 impl Browser {
     pub(super) fn new(key: TestKey, origin: &str) -> Self {
-        Self { key: Key::Test(key), origin: origin.to_owned(), is_credulous: false }
+        Self::of(Key::Test(key), origin)
     }
 
     pub(crate) fn behind(hub: HubHandle, origin: &str) -> Self {
-        Self { key: Key::Hub(hub, time::Instant::now()), origin: origin.to_owned(), is_credulous: false }
+        Self::of(Key::Hub(hub, time::Instant::now()), origin)
+    }
+
+    fn of(key: Key, origin: &str) -> Self {
+        Self { key, origin: origin.to_owned(), is_credulous: false, is_given_up: Arc::default() }
+    }
+
+    /// A page that is given up as soon as this is true, as with an `AbortSignal`: the key is cancelled.
+    #[must_use]
+    pub fn given_up_by(self, is_given_up: Arc<AtomicBool>) -> Self {
+        Self { is_given_up, ..self }
     }
 
     /// A browser that believes the key: it passes on a wrong rpIdHash, and responses without UP or UV, which a real one
@@ -211,7 +230,7 @@ impl Browser {
         let transport = HidTransport::new(self.key.port()?, self.key.clock(), rng.next_u64().to_be_bytes());
         let transport = Believer::new(transport, self.is_credulous);
         let collector = DefaultClientDataCollector::new(&self.origin).with_suffixes(PublicSuffixList);
-        Ok(Fido2Client::new(transport, collector, User, RustCrypto, rng, self.key.clock()))
+        Ok(Fido2Client::new(transport, collector, User(self.is_given_up.clone()), RustCrypto, rng, self.key.clock()))
     }
 
     /// A key that was taken out is the reason for whatever the client says.

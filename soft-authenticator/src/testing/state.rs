@@ -107,6 +107,8 @@ pub struct State {
     pub lies: Vec<Lie>,
     forced: Vec<Forced>,
     pub history: VecDeque<Asked>,
+    /// The RP ID of the last request.
+    rp_id: Option<String>,
     plans: Vec<(Step, Plan)>,
     /// The commit that fails: 1 is the next.
     pub failing_commit: Option<u32>,
@@ -145,6 +147,7 @@ impl State {
             lies: Vec::new(),
             forced: Vec::new(),
             history: VecDeque::new(),
+            rp_id: None,
             plans: Vec::new(),
             failing_commit: None,
             begun: None,
@@ -173,7 +176,9 @@ impl State {
     }
 
     pub fn force(&mut self, command: Command, answer: Answer, left: Option<u32>) {
-        self.forced.push(Forced { command, answer, left });
+        if left != Some(0) {
+            self.forced.push(Forced { command, answer, left });
+        }
     }
 
     pub fn clear_answers(&mut self) {
@@ -201,19 +206,24 @@ impl State {
         if self.history.len() >= HISTORY {
             self.history.pop_front();
         }
+        self.rp_id = asked.rp_id.clone();
         self.history.push_back(asked);
         self.begun = Some(command);
         self.reach(Step::Request(command));
         if !self.is_plugged_in {
             return Some(1); // it is never sent
         }
-        let is_meant = |forced: &&mut Forced| forced.command == command && forced.left != Some(0);
-        let forced = self.forced.iter_mut().find(is_meant)?;
+        let place = self.forced.iter().position(|forced| forced.command == command)?;
+        let forced = self.forced.get_mut(place)?;
         forced.left = forced.left.map(|left| left.saturating_sub(1));
-        match &forced.answer {
-            Answer::Status(status) => Some(bytes::copy_prefix(message, &[status.0])),
-            Answer::Body(body) => Some(bytes::copy_prefix(message, body)),
+        let len = match &forced.answer {
+            Answer::Status(status) => bytes::copy_prefix(message, &[status.0]),
+            Answer::Body(body) => bytes::copy_prefix(message, body),
+        };
+        if forced.left == Some(0) {
+            self.forced.remove(place);
         }
+        Some(len)
     }
 
     /// [`Platform::before_signing`](crate::engine::Platform::before_signing): writes what the test decides into
@@ -226,7 +236,7 @@ impl State {
     ) {
         let is_new = flags(auth_data).has(Flags::AT);
         if is_new && !self.is_stored(credential_id) {
-            let rp_id = self.history.back().and_then(|asked| asked.rp_id.clone()).unwrap_or_default();
+            let rp_id = self.rp_id.clone().unwrap_or_default();
             let (id, private_key) = (credential_id.to_vec(), private_key.to_vec());
             self.wrapped.push(Wrapped { id, rp_id, algorithm, private_key });
         }
