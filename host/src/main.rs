@@ -74,11 +74,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes a line to the standard output. When nobody reads any more, the program is done; when it cannot be written, it
-/// has failed.
+/// Writes a line to the standard output. When nobody reads any more, the program is done, with success: a failure, and
+/// what nobody can print again, goes through [`write_line`]. When the line cannot be written, the program has failed.
 fn say(line: fmt::Arguments<'_>) {
-    let mut out = io::stdout().lock();
-    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+    match write_line(line) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
         Err(error) => {
@@ -86,4 +85,14 @@ fn say(line: fmt::Arguments<'_>) {
             process::exit(1);
         }
     }
+}
+
+/// Writes a line to the standard output.
+///
+/// # Errors
+/// Nobody reads, or it cannot be written.
+fn write_line(line: fmt::Arguments<'_>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
 }

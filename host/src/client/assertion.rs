@@ -12,27 +12,27 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    Errand, Failure, KeyArguments, Kind,
+    Errand, Failure, Kind,
     documents::{self, Document},
     output::base64,
     register::Verification,
 };
 
 /// Room for the large-blob array, twice and with what is written to it, in bytes.
-const LARGE_BLOBS: usize = 256 * 1024;
+pub const LARGE_BLOBS: usize = 256 * 1024;
 
 /// Signs in with the credential of a registration, and returns clientExtensionResults of WebAuthn.
 ///
 /// # Errors
 /// The file is not a registration; the key does not hold the credential.
 pub fn extension_results(
-    key: &KeyArguments,
+    errand: &mut Errand,
     registration: &Document,
     verification: Verification,
     extensions: &Value,
 ) -> Result<Value, Failure> {
     let options = json!({
-        "rpId": registration.text("options.rp.id")?,
+        "rpId": registration.rp_id("options.rp.id")?,
         "challenge": documents::challenge(None)?,
         "userVerification": verification.name(),
         "allowCredentials": [{ "type": "public-key", "id": base64(&registration.bytes("response.id")?) }],
@@ -45,7 +45,6 @@ pub fn extension_results(
     let collector = DefaultClientDataCollector::new(registration.text("origin")?).with_suffixes(PublicSuffixList);
     let mut client_data = vec![0; 8 * text.len() + 512];
     let request = PreparedRequest::new(&options, &collector, &ClientPolicy::STANDARD, &RustCrypto, &mut client_data)?;
-    let mut errand = Errand::begin(key)?;
     let (mut memory, mut work) = (vec![0; LARGE_BLOBS], vec![0; LARGE_BLOBS]);
     let assertions = errand.run(GetAssertion::with_memory(&request.options, &mut memory), |_| ())?;
     let blob = assertions.large_blob(&RustCrypto, 0, &mut work).map_err(|error| Failure::new(Kind::Other, error))?;

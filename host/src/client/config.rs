@@ -26,7 +26,7 @@ enum Action {
         #[command(flatten)]
         key: KeyArguments,
     },
-    /// Sets the shortest PIN. It can be made longer only; a PIN that is shorter has to be changed.
+    /// Sets the shortest PIN. It can be made longer only, until the next reset; a PIN that is shorter has to be changed.
     MinPinLength {
         /// How many characters.
         #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(4..=63))]
@@ -34,6 +34,9 @@ enum Action {
         /// A site that may learn this length. May be given several times; they replace the sites before.
         #[arg(long, value_name = "RP_ID")]
         rp: Vec<String>,
+        /// Does not ask whether only a reset is to make it shorter again.
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         key: KeyArguments,
     },
@@ -75,7 +78,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
                 errand.run(Configure::new(ConfigSubcommand::ToggleAlwaysUv), |_| ())?;
             }
         }
-        Action::MinPinLength { length, rp, .. } => {
+        Action::MinPinLength { length, rp, yes, .. } => {
+            if !yes {
+                let loss = format!("PINs of this key will have at least {length} characters. Only a reset ends that.");
+                errand.user.agrees(&loss)?;
+            }
             let sites: Vec<Text<'_>> = rp.iter().map(|rp| Text::new(rp)).collect();
             let setting = SetMinPinLength {
                 new_min_pin_length: Some(*length),

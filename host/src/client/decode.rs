@@ -174,7 +174,7 @@ fn client_data(bytes: &[u8]) -> Result<String, String> {
     CollectedClientData::parse(bytes).map_err(|error| error.to_string())?;
     let members: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let members = members.as_object().ok_or("it is no object")?;
-    Ok(members.iter().map(|(name, value)| format!("{}: {value}\n", plain(name))).collect())
+    Ok(members.iter().map(|(name, value)| format!("{}: {}\n", plain(name), plain(&value.to_string()))).collect())
 }
 
 /// Each part of a response in JSON that is bytes.

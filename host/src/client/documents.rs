@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 use super::{
     Failure, Kind,
     errand::rng,
-    output::{base64, from_base64},
+    output::{base64, from_base64, hand_over},
 };
-use crate::say;
 
 /// How the members of a document are called in messages, and where it came from.
 pub struct Document {
@@ -62,6 +61,19 @@ impl Document {
         value.as_str().ok_or_else(|| self.wrong(path, "not a text"))
     }
 
+    /// The RP ID at this path of the options; where a site has left it out, the host of the origin, as WebAuthn has it.
+    ///
+    /// # Errors
+    /// There is neither.
+    pub fn rp_id(&self, path: &str) -> Result<&str, Failure> {
+        if self.member(path).is_some() {
+            return self.text(path);
+        }
+        let origin = self.text("origin")?;
+        let host = origin.split_once("://").and_then(|(_, rest)| rest.split(['/', ':']).next());
+        host.filter(|host| !host.is_empty()).ok_or_else(|| self.wrong("origin", "not an origin"))
+    }
+
     /// Bytes in base64url.
     ///
     /// # Errors
@@ -94,7 +106,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], Failure> {
 /// Prints a document: the origin, the options and the response, which is written into a buffer.
 ///
 /// # Errors
-/// The response has no form in JSON.
+/// The response has no form in JSON; nobody reads it.
 pub fn print(
     origin: &str,
     options: &Value,
@@ -109,6 +121,6 @@ pub fn print(
         }
     };
     let response: Value = serde_json::from_slice(&buffer[..len]).map_err(|error| Failure::new(Kind::Other, error))?;
-    say(format_args!("{}", json!({ "origin": origin, "options": options, "response": response })));
-    Ok(())
+    let document = json!({ "origin": origin, "options": options, "response": response });
+    hand_over(format_args!("{document}"), "the key's response")
 }

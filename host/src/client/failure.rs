@@ -1,6 +1,10 @@
 //! Why a command about a key fails: a line that says what happened and what to do, and an exit code.
 
-use std::{fmt, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use keyfob::{OpenError, OpenErrorReason};
 use keyfob_core::{
@@ -9,7 +13,7 @@ use keyfob_core::{
 };
 use serde_json::json;
 
-use crate::say;
+use crate::write_line;
 
 /// What the exit codes mean. 0 is success, and 2 a command line that cannot be read.
 pub const EXIT_CODES: &str = "Exit codes:
@@ -94,16 +98,18 @@ impl Failure {
         Self::new(Kind::Interrupted, "interrupted: the request was cancelled at the key")
     }
 
-    /// Tells it, as JSON to the standard output or as text to the standard error.
+    /// Tells it, as JSON to the standard output or as text to the standard error, which also takes it where nobody reads
+    /// the JSON.
     pub fn tell(&self, is_json: bool) -> ExitCode {
         let Self { kind, message, status } = self;
         if is_json {
             let (exit_code, status) = (*kind as u8, status.map(|status| status.0));
             let error = json!({ "kind": kind.name(), "exitCode": exit_code, "message": message, "status": status });
-            say(format_args!("{}", json!({ "error": error })));
-        } else {
-            eprintln!("keyfob: {message}");
+            if write_line(format_args!("{}", json!({ "error": error }))).is_ok() {
+                return ExitCode::from(exit_code);
+            }
         }
+        let _ = writeln!(io::stderr(), "keyfob: {message}");
         ExitCode::from(*kind as u8)
     }
 }
@@ -113,6 +119,9 @@ impl From<OpenError> for Failure {
         let address = &error.address;
         match &error.reason {
             OpenErrorReason::NotFound => Self::new(Kind::NoKey, format_args!("there is no key at {address}")),
+            OpenErrorReason::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                Self::new(Kind::NoKey, format_args!("there is no key at {address}: nothing listens there"))
+            }
             OpenErrorReason::NoPermission => Self::new(
                 Kind::NotOpened,
                 format_args!("you may not open {address}: `keyfob list --udev-rules` prints a rule that permits it"),

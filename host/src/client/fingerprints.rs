@@ -1,7 +1,7 @@
 //! `keyfob fingerprints`: enrolled, listed, renamed, deleted.
 
 use keyfob_core::{
-    client::manage::{ChangeFingerprints, Enroll, ListFingerprints},
+    client::manage::{ChangeFingerprints, Enroll, ListFingerprints, SensorInfo},
     ctap2::bio_enrollment::SampleStatus,
 };
 use serde_json::{Value, json};
@@ -129,16 +129,42 @@ fn list(key: &KeyArguments) -> Result<(), Failure> {
 
 fn add(key: &KeyArguments, name: Option<&str>) -> Result<(), Failure> {
     let mut errand = Errand::begin(key)?;
+    if let Some(name) = name {
+        has_room(&mut errand, name)?;
+    }
     let id = errand.run(Enroll::new(None), |sample| match (of_sample(sample.status), sample.remaining) {
         (_, 0) => {}
         (problem, left) => eprintln!("{problem}{left} more. Lift the finger and touch the sensor again."),
     })?;
     let added = Listed { id: id.to_vec(), name: name.map(str::to_owned) };
     if let Some(name) = name {
-        errand.run(ChangeFingerprints::rename(&added.id, name), |_| ())?;
+        errand.run(ChangeFingerprints::rename(&added.id, name), |_| ()).map_err(|failure| {
+            let message = format!(
+                "the finger is enrolled as {} and did not get its name, which `keyfob fingerprints rename` gives it: {}",
+                base64(&added.id),
+                failure.message
+            );
+            Failure { message, ..failure }
+        })?;
     }
     added.tell(key.json, &format!("Enrolled {}.", added.describe()));
     Ok(())
+}
+
+/// Whether the key takes a name of this length.
+///
+/// # Errors
+/// It is too long; the key has no sensor.
+fn has_room(errand: &mut Errand, name: &str) -> Result<(), Failure> {
+    // A key that does not say how long a name may be is asked when it gets the name.
+    let longest = errand.run(SensorInfo::new(), |_| ())?.max_template_friendly_name;
+    match longest.and_then(|longest| usize::try_from(longest).ok()) {
+        Some(longest) if name.len() > longest => Err(Failure::new(
+            Kind::BadInput,
+            format_args!("the name has {} bytes, and this key takes names of at most {longest}", name.len()),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// What was wrong with a sample of a finger; nothing if it was good.
@@ -170,6 +196,7 @@ fn find(errand: &mut Errand, which: &str) -> Result<Listed, Failure> {
 fn rename(key: &KeyArguments, which: &str, name: &str) -> Result<(), Failure> {
     let mut errand = Errand::begin(key)?;
     let mut found = find(&mut errand, which)?;
+    has_room(&mut errand, name)?;
     errand.run(ChangeFingerprints::rename(&found.id, name), |_| ())?;
     found.name = Some(name.to_owned());
     found.tell(key.json, &format!("It is now {}.", found.describe()));

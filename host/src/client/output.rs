@@ -1,10 +1,11 @@
 //! Tables, and bytes as text.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use keyfob_core::base64url;
 
-use crate::say;
+use super::{Failure, Kind};
+use crate::{say, write_line};
 
 /// base64url without padding.
 pub fn base64(bytes: &[u8]) -> String {
@@ -25,6 +26,16 @@ pub fn from_base64(text: &str) -> Option<Vec<u8>> {
 /// Text of a key or a site without the characters that steer a terminal.
 pub fn plain(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{FFFD}' } else { character }).collect()
+}
+
+/// Prints the one thing that a command was for. `what` says what is lost when nobody reads it.
+///
+/// # Errors
+/// It cannot be written.
+pub fn hand_over(line: fmt::Arguments<'_>, what: &str) -> Result<(), Failure> {
+    write_line(line).map_err(|error| {
+        Failure::new(Kind::Other, format_args!("{what} could not be written to the standard output: {error}"))
+    })
 }
 
 /// Prints rows in columns that are as wide as what is in them, below their heads.

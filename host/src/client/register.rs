@@ -8,6 +8,7 @@ use keyfob_core::{
     client::{
         MakeCredential,
         fido2::{ClientPolicy, PreparedCreation, RegistrationResponse},
+        manage::GetInfo,
     },
     cose::Algorithm,
     crypto::RustCrypto,
@@ -115,6 +116,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut client_data = vec![0; 8 * text.len() + 512];
     let creation = PreparedCreation::new(&options, &collector, &ClientPolicy::STANDARD, &RustCrypto, &mut client_data)?;
     let mut errand = Errand::begin(&arguments.key)?;
+    if arguments.secret {
+        let extensions = errand.run(GetInfo, |_| ())?.extensions;
+        if !extensions.is_some_and(|list| list.iter().any(|name| name == "hmac-secret")) {
+            let message = "the key cannot make secrets: it has no extension hmac-secret";
+            return Err(Failure::new(Kind::Unsupported, message));
+        }
+    }
     let attestation = errand.run(MakeCredential::new(&creation.options), |_| ())?;
     let response = RegistrationResponse { client_data_json: creation.client_data_json, attestation };
     documents::print(&origin, &value, |buffer| {

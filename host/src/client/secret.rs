@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{
-    Failure, KeyArguments, Kind, assertion::extension_results, documents::Document, output::base64,
+    Errand, Failure, KeyArguments, Kind,
+    assertion::extension_results,
+    documents::Document,
+    output::{base64, hand_over},
     register::Verification,
 };
-use crate::say;
 
 #[derive(clap::Args, Clone)]
 pub struct Arguments {
@@ -28,15 +30,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let registration = Document::read(&arguments.registration)?;
     let wanted = json!({ "prf": { "eval": { "first": base64(arguments.purpose.as_bytes()) } } });
     // A key makes other secrets for a user who is not verified.
-    let results = extension_results(&arguments.key, &registration, Verification::Required, &wanted)?;
+    let results =
+        extension_results(&mut Errand::begin(&arguments.key)?, &registration, Verification::Required, &wanted)?;
     let secret = results.pointer("/prf/results/first").and_then(Value::as_str).ok_or_else(|| {
         let message = "the credential was not made for secrets: make one with `keyfob register --secret`";
         Failure::new(Kind::Unsupported, message)
     })?;
     if arguments.key.json {
-        say(format_args!("{}", json!({ "secret": secret })));
+        hand_over(format_args!("{}", json!({ "secret": secret })), "the secret")
     } else {
-        say(format_args!("{secret}"));
+        hand_over(format_args!("{secret}"), "the secret")
     }
-    Ok(())
 }

@@ -70,7 +70,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let chosen =
         if selection.assertions.len() == 1 { Some(0) } else { super::user::account(&selection.assertions, &interrupt) };
     let response = chosen.and_then(|index| selection.get(index));
-    let response = response.ok_or_else(|| Failure::new(Kind::NotAgreed, "no account was chosen"))?;
+    let response = response.ok_or_else(|| {
+        let kind = if interrupt.has_come() { Kind::Interrupted } else { Kind::NotAgreed };
+        Failure::new(kind, "no account was chosen")
+    })?;
     documents::print(&origin, &value, |buffer| response.to_json(&request.options.extensions, None, buffer))?;
     let id = base64(response.credential_id());
     eprintln!("Signed in at {}. The credential is {id}", plain(request.options.rp_id));

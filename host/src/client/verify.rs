@@ -93,7 +93,7 @@ impl Asked {
         Ok(Self {
             challenge: document.bytes("options.challenge")?,
             origin: document.text("origin")?.into(),
-            rp_id: document.text(rp_id)?.into(),
+            rp_id: document.rp_id(rp_id)?.into(),
             verification: document.member(verification).is_some_and(|value| value == "required"),
         })
     }

@@ -111,11 +111,23 @@ fn options_of_a_site_are_taken_as_they_are() {
     let options = r#"{"rp": {"name": "Example", "id": "example.com"}, "user": {"id": "dXNlcg", "name": "bob", "displayName": "Bob"},
         "challenge": "YSBjaGFsbGVuZ2U", "pubKeyCredParams": [{"type": "public-key", "alg": -7}], "extensions": {"credProps": true}}"#;
     std::fs::write(&file, options).unwrap();
-    let arguments = ["register", "--options", file.to_str().unwrap(), "--origin", "https://login.example.com"];
+    let path = file.to_str().unwrap();
+    let arguments = ["register", "--options", path, "--origin", "https://login.example.com"];
     let made = json(&key.keyfob(&arguments).output().unwrap());
     assert_eq!(made["options"]["challenge"], "YSBjaGFsbGVuZ2U");
     assert_eq!(made["response"]["clientExtensionResults"]["credProps"]["rk"], false);
     assert!(verify_input(&made, &[]).status.success());
+    // Without the RP ID it is the origin's host.
+    std::fs::write(&file, options.replace(r#", "id": "example.com""#, "")).unwrap();
+    let made = key.to_file("made", &["register", "--options", path, "--origin", "https://example.com:8443"]);
+    let made = made.to_str().unwrap();
+    assert_eq!(json(&verify(&[made, "--json"]))["rpId"], "example.com");
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(made).unwrap()).unwrap();
+    let allowed = serde_json::json!({ "challenge": "YSBjaGFsbGVuZ2U", "allowCredentials": [{ "type": "public-key", "id": document["response"]["id"] }] });
+    std::fs::write(&file, allowed.to_string()).unwrap();
+    let signed = key.to_file("signed", &["sign-in", "--options", path, "--origin", "https://example.com:8443"]);
+    assert_eq!(json(&verify(&[signed.to_str().unwrap(), "--registration", made, "--json"]))["rpId"], "example.com");
+    std::fs::write(&file, options).unwrap();
     let stranger = ["register", "--options", file.to_str().unwrap(), "--origin", "https://example.net"];
     assert_eq!(key.keyfob(&stranger).output().unwrap().status.code(), Some(13), "another site's");
 }

@@ -52,6 +52,11 @@ fn what_is_wrong_with_bytes_is_said_with_the_place() {
     assert!(code == Some(13) && said.contains("auth-data: ") && said.contains("at byte "), "{said}");
     let (code, said) = decode(&["/nowhere/file"]);
     assert!(code == Some(13) && said.contains("nor a file"), "{said}");
+    let client_data =
+        r#"{"type": "webauthn.get", "challenge": "AA", "origin": "https://a\u009b31m", "x\u0085": "\u009b"}"#;
+    let (code, said) = decode(&[&client_data.replace("\\u009b", "\u{9b}"), "--as", "client-data"]);
+    let steers = said.contains(|character: char| character.is_control() && character != '\n');
+    assert!(code == Some(0) && !steers, "{said:?}");
     assert_eq!(decode(&["ff"]).0, Some(13));
     assert_eq!(decode(&["{\"type\": 1}", "--as", "client-data"]).0, Some(13));
 }

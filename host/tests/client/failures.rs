@@ -1,14 +1,54 @@
 //! What goes wrong: one line that says what happened and what to do, and an exit code for each.
 
 use std::{
-    io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
-    process::{Child, Command},
+    io::{BufRead, BufReader, Write, pipe},
+    net::TcpListener,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    process::{Child, Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
 use crate::served::{Served, json, keyfob, text};
+
+/// The exit code of the program, and its errors, when the reader of its output has gone.
+fn without_reader(arguments: &[&str], pin: &str) -> (Option<i32>, String) {
+    let (reader, writer) = pipe().unwrap();
+    drop(reader);
+    let mut child = keyfob(arguments).stdin(Stdio::piped()).stdout(writer).spawn().unwrap();
+    // A program that has failed before reads no PIN.
+    let _ = child.stdin.take().unwrap().write_all(format!("{pin}\n").as_bytes());
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), text(&output.stderr))
+}
+
+#[test]
+fn a_failure_has_its_exit_code_where_nobody_reads() {
+    assert_eq!(without_reader(&["info", "--key", "unix:/nowhere/key", "--json"], "").0, Some(3));
+    let key = Served::new(&["--pin", "123456"]);
+    let wrong = ["credentials", "delete", "AAAA", "--yes", "--json", "--pin-fd", "0", "--key", &key.address];
+    assert_eq!(without_reader(&wrong, "000000").0, Some(5));
+}
+
+#[test]
+fn what_the_key_made_and_nobody_has_read_is_a_failure() {
+    let key = Served::new(&["--pin", "123456"]);
+    let made = key.with_pins(&["register", "--secret"], "123456\n");
+    let file = key.folder.path().join("made");
+    std::fs::write(&file, made.stdout).unwrap();
+    let file = file.to_str().unwrap();
+    for (arguments, what) in [
+        (&["secret", file, "--purpose", "disk"][..], "the secret"),
+        (&["secret", file, "--purpose", "disk", "--json"], "the secret"),
+        (&["register"], "the key's response"),
+        (&["sign-in", "--registration", file], "the key's response"),
+    ] {
+        let arguments = [arguments, &["--pin-fd", "0", "--key", &key.address]].concat();
+        let (code, said) = without_reader(&arguments, "123456");
+        let message = format!("keyfob: {what} could not be written to the standard output");
+        assert!(code == Some(1) && said.contains(&message), "{arguments:?} {code:?} {said}");
+    }
+}
 
 #[test]
 fn without_a_key_it_is_said_that_there_is_none() {
@@ -22,6 +62,18 @@ fn without_a_key_it_is_said_that_there_is_none() {
         let error = &json(&keyfob(&["info", "--json", "--key", address]).output().unwrap())["error"];
         assert_eq!((&error["kind"], &error["message"]), (&"noKey".into(), &message.into()));
     }
+    let folder = tempfile::tempdir().unwrap();
+    let stale = folder.path().join("stale");
+    drop(UnixListener::bind(&stale).unwrap());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for address in [format!("unix:{}", stale.display()), format!("tcp:127.0.0.1:{port}")] {
+        let output = keyfob(&["info", "--key", &address]).output().unwrap();
+        let message = format!("keyfob: there is no key at {address}: nothing listens there\n");
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(3), message));
+    }
+    let output = keyfob(&["info", "--key", "tcp:localhost"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("it has no port"), "{}", text(&output.stderr));
     let output = keyfob(&["info", "--key", "key"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("/dev/hidrawN, tcp:HOST:PORT or unix:PATH"));

@@ -49,9 +49,11 @@ fn wrong_pins_are_counted_down_to_a_blocked_key() {
     // This key is unplugged when its last client leaves.
     let key = Served::new(&["--pin", "123456"]);
     let wrong = || failure(&key.with_pins(&["credentials", "list", "--json"], "000000\n"));
-    for left in (2..8).rev() {
+    for left in (3..8).rev() {
         assert_eq!(wrong(), ("notVerified".into(), format!("the PIN is wrong: {left} attempts are left")));
     }
+    let output = key.with_pins(&["credentials", "list", "--json"], "000000\n");
+    assert_eq!(json(&output)["error"]["status"], 0x31, "the key's status is kept");
     assert_eq!(wrong().1, "the PIN is wrong: 1 attempt is left before the PIN is blocked");
     let (kind, message) = wrong();
     assert!(kind == "blocked" && message.contains("`keyfob reset`"), "{kind} {message}");
@@ -134,17 +136,18 @@ fn a_descriptor_that_cannot_be_used_is_named() {
 
 #[test]
 fn a_pin_that_is_not_needed_is_not_waited_for_and_ctrl_c_ends_the_wait_for_one() {
-    let mut key = Served::new(&["--pin", "123456", "--json"]);
-    let start = |command: &[&str]| {
+    let start = |key: &Served, command: &[&str]| {
         let mut child =
             key.keyfob(&[command, &["--json", "--pin-fd", "0"]].concat()).stdin(Stdio::piped()).spawn().unwrap();
         // Open until the program has ended.
         (child.stdin.take().unwrap(), child)
     };
-    let (input, mut child) = start(&["pin", "status"]);
+    let key = Served::new(&["--pin", "123456"]);
+    let (input, mut child) = start(&key, &["pin", "status"]);
     assert!(child.wait().unwrap().success());
     drop(input);
-    let (input, child) = start(&["credentials", "list"]);
+    let mut key = Served::new(&["--pin", "123456", "--json"]);
+    let (input, child) = start(&key, &["credentials", "list"]);
     key.tells("authenticatorClientPIN");
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();

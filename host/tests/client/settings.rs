@@ -12,6 +12,9 @@ fn a_finger_is_enrolled_renamed_and_deleted() {
     let listed =
         || json(&key.with_pins(&["fingerprints", "list", "--json"], PIN))["fingerprints"].as_array().unwrap().clone();
     assert_eq!(listed().len(), 0);
+    let long = key.with_pins(&["fingerprints", "add", "--name", &"n".repeat(49)], PIN);
+    assert_eq!((long.status.code(), listed().len()), (Some(13), 0), "{}", text(&long.stderr));
+    assert!(text(&long.stderr).contains("the name has 49 bytes, and this key takes names of at most 48"));
     let output = key.with_pins(&["fingerprints", "add", "--name", "thumb"], PIN);
     assert_eq!(text(&output.stdout), "Enrolled the fingerprint \"thumb\".\n", "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains(" more. Lift the finger and touch the sensor again.\n"));
@@ -41,7 +44,11 @@ fn settings_are_changed_and_a_switch_that_is_on_stays_on() {
     }
     assert_eq!(config(&["always-verify", "off"])["alwaysUv"], false);
     assert_eq!(config(&["enterprise-attestation"])["ep"], true);
-    let longer = config(&["min-pin-length", "8", "--rp", "example.org"]);
+    let unasked = key.with_pins(&["config", "min-pin-length", "8"], PIN);
+    assert_eq!(unasked.status.code(), Some(15), "{}", text(&unasked.stderr));
+    let info = json(&key.keyfob(&["info", "--json"]).output().unwrap());
+    assert_eq!(info["info"]["minPINLength"], 4, "{info}");
+    let longer = config(&["min-pin-length", "8", "--rp", "example.org", "--yes"]);
     assert_eq!((&longer["minPinLength"], &longer["forcePinChange"]), (&8.into(), &true.into()));
     let refused = key.with_pins(&["credentials", "list"], PIN);
     assert_eq!(refused.status.code(), Some(5));
@@ -77,6 +84,16 @@ fn a_secret_is_the_same_for_the_same_purpose_and_no_other_key_makes_it() {
 }
 
 #[test]
+fn a_credential_for_secrets_is_not_made_on_a_key_that_makes_none() {
+    for profile in ["u2f_only", "minimal_2_0"] {
+        let key = Served::new(&["--profile", profile, "--touch", "deny"]);
+        let output = key.keyfob(&["register", "--secret", "--uv", "discouraged"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(8), "{profile} {}", text(&output.stderr));
+        assert_eq!(text(&output.stderr), "keyfob: the key cannot make secrets: it has no extension hmac-secret\n");
+    }
+}
+
+#[test]
 fn a_blob_is_stored_beside_a_credential_and_read_again() {
     let key = Served::new(&["--pin", "123456", "--large-blobs", "1024"]);
     let path = |name: &str| key.folder.path().join(name).to_str().unwrap().to_owned();
@@ -96,8 +113,25 @@ fn a_blob_is_stored_beside_a_credential_and_read_again() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     });
-    std::fs::write(&long, noise.take(2000).collect::<Vec<u8>>()).unwrap();
+    let noise: Vec<u8> = noise.take(2000).collect();
+    std::fs::write(&long, &noise).unwrap();
+    let refused = key.with_pins(&["blobs", "put", &made, &long], PIN);
+    assert_eq!(refused.status.code(), Some(13), "{}", text(&refused.stderr));
+    let message = "is too long with 2000 bytes: compressed they are 2005, and the key has 1024 for all blobs";
+    assert!(text(&refused.stderr).contains(message) && !text(&refused.stderr).contains("Touch"));
+    std::fs::write(&long, vec![0; 1 << 20]).unwrap();
+    let refused = key.with_pins(&["blobs", "put", &made, &long], PIN);
+    assert!(text(&refused.stderr).contains("1048576 bytes: at most 131072"), "{}", text(&refused.stderr));
+    assert_eq!(text(&get().stdout), "a certificate\n", "the one before is kept");
+
+    let other = key.with_pins(&["register", "--blob", "--user", "bob"], PIN);
+    std::fs::write(&made, other.stdout).unwrap();
+    std::fs::write(&long, &noise[..950]).unwrap();
     let refused = key.with_pins(&["blobs", "put", &made, &long], PIN);
     assert_eq!(refused.status.code(), Some(10), "{}", text(&refused.stderr));
-    assert_eq!(text(&get().stdout), "a certificate\n", "the one before is kept");
+    let without = key.with_pins(&["register", "--passkey", "--user", "carol"], PIN);
+    std::fs::write(&made, without.stdout).unwrap();
+    let refused = key.with_pins(&["blobs", "put", &made, &file], PIN);
+    assert_eq!(refused.status.code(), Some(8), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("`keyfob register --blob`"), "{}", text(&refused.stderr));
 }

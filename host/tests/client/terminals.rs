@@ -125,3 +125,16 @@ fn what_was_typed_before_a_question_is_no_answer_to_it() {
     let (code, _, errors) = session.end();
     assert_eq!((code, errors.contains("wrong")), (Some(0), false), "{errors}");
 }
+
+#[test]
+fn an_account_is_chosen_and_ctrl_c_at_the_choice_is_told_from_no_choice() {
+    let key = Served::new(&[]);
+    for user in ["alice", "bob"] {
+        assert!(key.keyfob(&["register", "--passkey", "--user", user]).output().unwrap().status.success());
+    }
+    for (answer, code) in [("2\n", 0), ("3\n", 15), ("\x03", 130)] {
+        let mut session = Session::new(&key, &["sign-in"]);
+        session.answer("Which one? ", answer);
+        assert_eq!(session.end().0, Some(code), "{answer:?}");
+    }
+}
