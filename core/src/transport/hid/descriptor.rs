@@ -13,6 +13,8 @@ mod item {
     pub const USAGE_PAGE: u8 = 0x04;
     pub const REPORT_SIZE: u8 = 0x74;
     pub const REPORT_COUNT: u8 = 0x94;
+    pub const PUSH: u8 = 0xA4;
+    pub const POP: u8 = 0xB4;
     pub const USAGE: u8 = 0x08;
     pub const INPUT: u8 = 0x80;
     pub const OUTPUT: u8 = 0x90;
@@ -20,6 +22,14 @@ mod item {
     pub const END_COLLECTION: u8 = 0xC0;
     /// The only long item, whose length stands in the next byte.
     pub const LONG: u8 = 0xFE;
+}
+
+/// The global items that this module knows: those that Push keeps, and Pop brings back (HID 1.11 §6.2.2.7).
+#[derive(Clone, Copy, Default)]
+struct Globals {
+    page: u32,
+    size: u32,
+    count: u32,
 }
 
 /// The lengths of an authenticator's reports in bytes, without report ids.
@@ -46,7 +56,7 @@ impl ReportLens {
     /// ```
     pub fn of(descriptor: &[u8]) -> Option<Self> {
         let (mut rest, mut found) = (descriptor, None::<Bits>);
-        let (mut page, mut size, mut count, mut usage) = (0, 0_u32, 0_u32, None);
+        let (mut globals, mut pushed, mut usage) = (Globals::default(), Pushed::default(), None);
         // Open collections, and at which of them the authenticator began.
         let (mut depth, mut inside) = (0_u32, None);
         while let Some((&prefix, after)) = rest.split_first() {
@@ -54,12 +64,14 @@ impl ReportLens {
             rest = after;
             match prefix & !3 {
                 _ if prefix == item::LONG => {}
-                item::USAGE_PAGE => page = value,
-                item::REPORT_SIZE => size = value,
-                item::REPORT_COUNT => count = value,
+                item::USAGE_PAGE => globals.page = value,
+                item::REPORT_SIZE => globals.size = value,
+                item::REPORT_COUNT => globals.count = value,
+                item::PUSH => pushed.push(globals)?,
+                item::POP => globals = pushed.pop()?,
                 // A usage of four bytes has its page in front.
                 item::USAGE if prefix & 3 == 3 => usage = Some(value),
-                item::USAGE => usage = Some(page << 16 | value & 0xFFFF),
+                item::USAGE => usage = Some(globals.page << 16 | value & 0xFFFF),
                 item::COLLECTION => {
                     depth = depth.checked_add(1)?;
                     if usage.take() == Some(FIDO << 16 | AUTHENTICATOR) && inside.is_none() {
@@ -74,7 +86,7 @@ impl ReportLens {
                 main @ (item::INPUT | item::OUTPUT) => {
                     if let (Some(bits), Some(_)) = (&mut found, inside) {
                         let sum = if main == item::INPUT { &mut bits.input } else { &mut bits.output };
-                        *sum = sum.saturating_add(size.saturating_mul(count));
+                        *sum = sum.saturating_add(globals.size.saturating_mul(globals.count));
                     }
                     usage = None;
                 }
@@ -82,6 +94,28 @@ impl ReportLens {
             }
         }
         found.filter(|_| depth == 0).map(Bits::lens)
+    }
+}
+
+/// What Push has kept.
+#[derive(Default)]
+struct Pushed {
+    kept: [Globals; 4],
+    len: usize,
+}
+
+impl Pushed {
+    /// Keeps these. `None` if there is no room: Linux takes four too.
+    fn push(&mut self, globals: Globals) -> Option<()> {
+        *self.kept.get_mut(self.len)? = globals;
+        self.len = self.len.checked_add(1)?;
+        Some(())
+    }
+
+    /// The last that were kept. `None` without any.
+    fn pop(&mut self) -> Option<Globals> {
+        self.len = self.len.checked_sub(1)?;
+        self.kept.get(self.len).copied()
     }
 }
 

@@ -47,6 +47,20 @@ fn a_long_item_is_passed_over() {
 }
 
 #[test]
+fn push_keeps_the_global_items_and_pop_brings_them_back() {
+    let pushed = |times: usize| {
+        let (push, pop) = (vec![0xA4; times], vec![0xB4; times]);
+        let (before, after) = ([0x06, 0xD0, 0xF1, 0x09, 0x01, 0xA1, 0x01, 0x75, 0x08, 0x95, 0x40], [0x81, 0x02, 0xC0]);
+        [&before[..], &push, &[0x05, 0x01, 0x75, 0x01, 0x95, 0x04], &pop, &after].concat()
+    };
+    for times in 1..=4 {
+        assert_eq!(ReportLens::of(&pushed(times)), Some(ReportLens { input: 64, output: 0 }), "{times}");
+    }
+    assert_eq!(ReportLens::of(&pushed(5)), None, "deeper than Linux takes");
+    assert_eq!(ReportLens::of(&[&[0xB4], &REPORT_DESCRIPTOR[..]].concat()), None, "nothing was pushed");
+}
+
+#[test]
 fn a_descriptor_that_is_cut_off_is_malformed() {
     for len in 0..REPORT_DESCRIPTOR.len() {
         assert_eq!(ReportLens::of(&REPORT_DESCRIPTOR[..len]), None, "{len} bytes");
