@@ -138,3 +138,14 @@ fn an_account_is_chosen_and_ctrl_c_at_the_choice_is_told_from_no_choice() {
         assert_eq!(session.end().0, Some(code), "{answer:?}");
     }
 }
+
+#[test]
+fn a_finger_that_is_not_recognised_is_told_with_the_attempts_that_are_left_and_leads_to_the_pin() {
+    let key = Served::new(&["--pin", "123456", "--finger", "thumb", "--uv", "mismatch"]);
+    let mut session = Session::new(&key, &["credentials", "list"]);
+    session.answer("PIN of your security key: ", "123456\n");
+    let (code, _, errors) = session.end();
+    let told: Vec<&str> = errors.lines().filter(|line| line.starts_with("The finger")).collect();
+    let left = |left: u8| format!("The finger was not recognised: {left} attempts are left.");
+    assert_eq!((code, told), (Some(0), vec![&left(4)[..], &left(3), "The finger was not recognised: use the PIN."]));
+}
