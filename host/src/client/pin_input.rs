@@ -106,4 +106,18 @@ mod linux {
         }
         Err(io::Error::other("here it has to be a pipe, or descriptor 0"))
     }
+    #[cfg(test)]
+    mod tests {
+        use std::{fs::File, io::pipe, os::fd::OwnedFd};
+
+        use super::refuse_all_but_pipes;
+
+        #[test]
+        fn where_a_descriptor_is_opened_anew_a_pipe_is_taken_and_a_file_is_refused() {
+            let (reader, _writer) = pipe().unwrap();
+            refuse_all_but_pipes(&File::from(OwnedFd::from(reader))).unwrap();
+            assert!(refuse_all_but_pipes(&File::open("/dev/null").unwrap()).is_err());
+            assert!(refuse_all_but_pipes(&File::open("/proc/self/stat").unwrap()).is_err());
+        }
+    }
 }
