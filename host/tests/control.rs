@@ -70,13 +70,20 @@ struct Client {
     lines: BufReader<UnixStream>,
     id: u64,
     events: Vec<Value>,
+    answers: Vec<Value>,
 }
 
 impl Client {
     fn new(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Self { lines: BufReader::new(stream.try_clone().unwrap()), stream, id: 0, events: Vec::new() }
+        Self {
+            lines: BufReader::new(stream.try_clone().unwrap()),
+            stream,
+            id: 0,
+            events: Vec::new(),
+            answers: Vec::new(),
+        }
     }
 
     /// The answer of a connection that may have been refused already.
@@ -97,16 +104,14 @@ impl Client {
         self.id
     }
 
-    /// The answer to this request. Events before it are kept.
+    /// The answer to this request. Events and other answers before it are kept.
     fn answer(&mut self, id: u64) -> Value {
         loop {
-            let line = self.line().expect("an answer");
-            if line.get("event").is_some() {
-                self.events.push(line);
-                continue;
+            if let Some(place) = self.answers.iter().position(|line| line["id"] == id) {
+                return self.answers.remove(place);
             }
-            assert_eq!(line["id"], id);
-            return line;
+            let line = self.line().expect("an answer");
+            if line.get("event").is_some() { self.events.push(line) } else { self.answers.push(line) }
         }
     }
 
@@ -133,7 +138,7 @@ impl Client {
                 return self.events.remove(at);
             }
             let line = self.line().expect("an event");
-            self.events.push(line);
+            if line.get("event").is_some() { self.events.push(line) } else { self.answers.push(line) }
         }
     }
 }

@@ -12,7 +12,7 @@ says 'file is not a keyfob store' env KEYFOB_STORE="$work/file" ssh-keygen -q -t
 says 'keyfob: there is no key in' env KEYFOB_STORE="$work/nothing" ssh-keygen -q -Y sign -f ecdsa -n other file
 below_dev=$(mktemp -p /dev/shm)
 cp ecdsa.pub "$below_dev"
-says 'it is not a HID device (a file is store:FILE)' elsewhere "$below_dev" another
+says 'it is not a security key (a file is store:FILE)' elsewhere "$below_dev" another
 check "and the file is as it was" cmp ecdsa.pub "$below_dev"
 rm "$below_dev"
 says 'keyfob: the user is longer than 31 bytes' another -O resident -O user=12345678901234567890123456789012

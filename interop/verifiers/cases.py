@@ -35,8 +35,9 @@ def attestations(keyfob):
     """The values of `keyfob serve --attestation`."""
     usage = subprocess.run([keyfob, "serve", "--help"], capture_output=True, text=True, check=True).stdout
     _, _, usage = usage.partition("--attestation")
-    listed = re.search(r"Possible values:\n((?:\s+- .*\n)+)", usage)
-    values = re.findall(r"- ([\w-]+)", listed[1]) if listed else []
+    # A value's words may go on in a second line.
+    listed = re.search(r"Possible values:\n((?: +\S.*\n)+)", usage)
+    values = re.findall(r"^ +- ([\w-]+):", listed[1], re.MULTILINE) if listed else []
     if not {"own", "certified", "none"} <= set(values):
         raise RuntimeError(f"cannot read from --help what attestations there are: {values}")
     return values
