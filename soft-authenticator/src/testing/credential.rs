@@ -253,6 +253,14 @@ mod tests {
 
     proptest! {
         #[test]
+    fn a_private_key_is_taken_out_of_either_backends_form() {
+        let short = pkcs8(Algorithm::ES256, &[7; 32]).unwrap();
+        assert_eq!(pkcs8(Algorithm::ES256, &[[7; 32], [8; 32], [9; 32]].concat()).unwrap(), short);
+        assert_eq!(*p256_scalar(&short).unwrap(), [7; 32]);
+        assert!(pkcs8(Algorithm::ES384, &[7; 48]).is_err());
+    }
+
+    #[test]
         fn a_private_key_is_read_as_it_was_written(scalar: [u8; 32]) {
             let read = p256_scalar(&[HEAD, &scalar].concat()).map(|read| *read);
             prop_assert_eq!(read, Ok(scalar));
