@@ -1,14 +1,10 @@
 //! Registrations and sign-ins, and their verification.
 
-use std::{
-    io::Write,
-    path::PathBuf,
-    process::{Output, Stdio},
-};
+use std::{path::PathBuf, process::Output};
 
 use serde_json::Value;
 
-use crate::served::{Served, json, keyfob, text};
+use crate::served::{Served, json, keyfob, text, with_input};
 
 impl Served {
     /// Runs the program, and writes what it prints to a file.
@@ -27,9 +23,7 @@ fn verify(arguments: &[&str]) -> Output {
 
 /// What `verify` says of a document on its standard input.
 fn verify_input(document: &Value, arguments: &[&str]) -> Output {
-    let mut child = keyfob(&[&["verify"], arguments].concat()).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(document.to_string().as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+    with_input(keyfob(&[&["verify"], arguments].concat()), &document.to_string())
 }
 
 #[test]

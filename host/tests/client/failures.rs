@@ -1,24 +1,23 @@
 //! What goes wrong: one line that says what happened and what to do, and an exit code for each.
 
 use std::{
-    io::{BufRead, BufReader, Write, pipe},
+    io::{BufRead, BufReader, pipe},
     net::TcpListener,
     os::unix::{fs::PermissionsExt, net::UnixListener},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
 };
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-use crate::served::{Served, json, keyfob, text};
+use crate::served::{Served, json, keyfob, text, with_input};
 
 /// The exit code of the program, and its errors, when the reader of its output has gone.
 fn without_reader(arguments: &[&str], pin: &str) -> (Option<i32>, String) {
     let (reader, writer) = pipe().unwrap();
     drop(reader);
-    let mut child = keyfob(arguments).stdin(Stdio::piped()).stdout(writer).spawn().unwrap();
-    // A program that has failed before reads no PIN.
-    let _ = child.stdin.take().unwrap().write_all(format!("{pin}\n").as_bytes());
-    let output = child.wait_with_output().unwrap();
+    let mut command = keyfob(arguments);
+    command.stdout(writer);
+    let output = with_input(command, &format!("{pin}\n"));
     (output.status.code(), text(&output.stderr))
 }
 

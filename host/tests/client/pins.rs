@@ -8,7 +8,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::served::{Served, json, keyfob, text};
+use crate::served::{Served, json, keyfob, text, with_input};
 
 #[test]
 fn a_pin_is_set_once_and_changed_with_the_old_one() {
@@ -121,9 +121,7 @@ fn a_line_is_read_for_each_pin_and_the_rest_is_left() {
 fn a_descriptor_that_cannot_be_used_is_named() {
     let key = Served::new(&["--pin", "123456"]);
     for (fd, input) in [("7", "123456\n"), ("3", "123456\n"), ("0", "\u{0}\n"), ("0", &"1".repeat(2000))] {
-        let mut child = key.keyfob(&["credentials", "list", "--pin-fd", fd]).stdin(Stdio::piped()).spawn().unwrap();
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
+        let output = with_input(key.keyfob(&["credentials", "list", "--pin-fd", fd]), input);
         let said = text(&output.stderr);
         if input.starts_with('\0') {
             assert_eq!(output.status.code(), Some(5), "{said}");

@@ -1,7 +1,7 @@
 //! The program, and a key that it serves.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, ErrorKind, Write},
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
@@ -63,11 +63,19 @@ impl Served {
 
     /// Runs the program with this key and these PINs.
     pub fn with_pins(&self, arguments: &[&str], pins: &str) -> Output {
-        let mut command = self.keyfob(&[arguments, &["--pin-fd", "0"]].concat());
-        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(pins.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
+        with_input(self.keyfob(&[arguments, &["--pin-fd", "0"]].concat()), pins)
     }
+}
+
+/// Runs the command with this on its standard input.
+pub fn with_input(mut command: Command, input: &str) -> Output {
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    match child.stdin.take().unwrap().write_all(input.as_bytes()) {
+        // It has ended without reading.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.unwrap(),
+    }
+    child.wait_with_output().unwrap()
 }
 
 impl Drop for Served {
