@@ -265,7 +265,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::TooDeep`]; otherwise as in [`Reader::unsigned`].
-    #[cfg_attr(not(feature = "small"), inline)]
+    #[cfg_attr(not(feature = "small"), inline(always))]
     pub fn map(&mut self) -> Result<Map<'a>, Error> {
         let left = self.length_of(MAP)?;
         self.enter()?;
