@@ -1,4 +1,4 @@
-//! `keyfob load` against keyfob-rp, and against servers that fail.
+//! `keyfob load` against a server that counts, and against servers that fail. `interop/load` has real ones.
 #![allow(clippy::disallowed_methods)]
 
 use std::{
@@ -8,30 +8,10 @@ use std::{
     thread,
 };
 
-use keyfob_relying_party::{
-    server::{self, ServerOptions},
-    store::Sqlite,
-    tenant::Tenant,
-};
 use serde_json::Value;
 
-/// keyfob-rp in this process. Returns its URL.
-fn relying_party() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut options = ServerOptions::new(vec![Tenant::localhost(port)]);
-            options.log = false;
-            let storage = Sqlite::in_memory().unwrap();
-            let router = server::router(Box::new(storage), options, server::system_clock()).await.unwrap();
-            axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap();
-        });
-    });
-    format!("http://127.0.0.1:{port}")
-}
+#[path = "load/server.rs"]
+mod server;
 
 /// A server that answers every request so, and then closes. Returns its URL.
 fn answering(answer: &'static str) -> String {
@@ -79,7 +59,7 @@ fn assert_counts(report: &Value, counts: [(&str, u64); 4]) {
 
 #[test]
 fn a_hundred_clients_register_once_and_sign_in_every_round() {
-    let (report, code) = report(&load(&relying_party(), &["--clients", "100", "--rounds", "3", "--seed", "7"]));
+    let (report, code) = report(&load(&server::start(), &["--clients", "100", "--rounds", "3", "--seed", "7"]));
     assert_counts(&report, [("registrations", 100), ("signIns", 300), ("deletions", 0), ("errors", 0)]);
     assert_eq!((code, report["end"].as_str(), &report["seed"]), (0, Some("complete"), &7.into()));
     for (step, count) in [
@@ -102,7 +82,7 @@ fn a_hundred_clients_register_once_and_sign_in_every_round() {
 
 #[test]
 fn a_thousand_clients_have_small_keys() {
-    let (report, code) = report(&load(&relying_party(), &["--clients", "1000", "--rounds", "1", "--seed", "7"]));
+    let (report, code) = report(&load(&server::start(), &["--clients", "1000", "--rounds", "1", "--seed", "7"]));
     assert_counts(&report, [("registrations", 1000), ("signIns", 1000), ("deletions", 0), ("errors", 0)]);
     assert_eq!(code, 0);
     if cfg!(target_os = "linux") {
@@ -113,7 +93,7 @@ fn a_thousand_clients_have_small_keys() {
 
 #[test]
 fn a_hundred_clients_churn_and_leave_nothing() {
-    let server = relying_party();
+    let server = server::start();
     let arguments = ["--clients", "100", "--rounds", "2", "--pattern", "churn", "--discoverable", "--seed", "7"];
     // The accounts are gone: the same names register again.
     for _ in 0..2 {
@@ -125,14 +105,14 @@ fn a_hundred_clients_churn_and_leave_nothing() {
 
 #[test]
 fn discoverable_credentials_sign_in_without_a_name() {
-    let (report, code) = report(&load(&relying_party(), &["--clients", "5", "--rounds", "2", "--discoverable"]));
+    let (report, code) = report(&load(&server::start(), &["--clients", "5", "--rounds", "2", "--discoverable"]));
     assert_counts(&report, [("registrations", 5), ("signIns", 10), ("unfinishedClients", 0), ("errors", 0)]);
     assert_eq!(code, 0);
 }
 
 #[test]
 fn clients_of_the_same_seed_meet_their_accounts() {
-    let server = relying_party();
+    let server = server::start();
     let arguments = ["--clients", "3", "--rounds", "1", "--seed", "7"];
     assert_eq!(load(&server, &arguments).status.code(), Some(0));
     let (report, code) = report(&load(&server, &arguments));
@@ -190,7 +170,7 @@ fn a_server_that_does_not_answer_costs_the_timeout() {
 #[test]
 fn an_origin_that_the_relying_party_does_not_have_is_the_browsers_error() {
     let arguments = ["--clients", "2", "--rounds", "1", "--origin", "https://elsewhere.example"];
-    let (report, code) = report(&load(&relying_party(), &arguments));
+    let (report, code) = report(&load(&server::start(), &arguments));
     let error = &report["errorsByKind"][0];
     assert_eq!((code, error["kind"].as_str(), error["step"].as_str()), (4, Some("key"), Some("key: create")));
     assert!(error["example"].as_str().unwrap().starts_with("the page https://elsewhere.example: "), "{report}");
@@ -198,7 +178,7 @@ fn an_origin_that_the_relying_party_does_not_have_is_the_browsers_error() {
 
 #[test]
 fn it_ends_with_its_duration() {
-    let (report, code) = report(&load(&relying_party(), &["--clients", "4", "--duration", "1", "--ramp", "1"]));
+    let (report, code) = report(&load(&server::start(), &["--clients", "4", "--duration", "1", "--ramp", "1"]));
     assert_eq!((code, report["end"].as_str(), &report["unfinishedClients"]), (0, Some("duration"), &4.into()));
     assert!(report["signIns"].as_u64().unwrap() > 0, "{report}");
     let seconds = report["seconds"].as_f64().unwrap();
@@ -209,7 +189,7 @@ fn it_ends_with_its_duration() {
 #[test]
 fn ctrl_c_ends_it_with_the_report() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
-    command.args(["load", "--server", &relying_party(), "--clients", "4", "--duration", "600"]);
+    command.args(["load", "--server", &server::start(), "--clients", "4", "--duration", "600"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut progress = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();

@@ -1,14 +1,15 @@
-"""`keyfob load` against the server of downstream/flask: all of it succeeds, what must be refused is refused, and the counts are
-exact. The arguments are keyfob and the interpreter for the server."""
+"""`keyfob load` against keyfob-rp and the server of downstream/flask: all of it succeeds, what must be refused is refused, and
+the counts are exact. The arguments are keyfob and keyfob-rp."""
 
 import json
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
-KEYFOB = sys.argv[1]
+KEYFOB, KEYFOB_RP = sys.argv[1:3]
 
 
 def free_port():
@@ -63,3 +64,18 @@ try:
 finally:
     server.terminate()
     server.wait()
+
+with tempfile.TemporaryDirectory() as folder:
+    port = free_port()
+    command = [KEYFOB_RP, "serve", "--quiet", "--listen", f"127.0.0.1:{port}", "--database", f"{folder}/accounts.sqlite"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(port, server)
+        loaded = load(port, "--clients", "50", "--rounds", "4", "--seed", "1")
+        check("keyfob-rp: 50 clients sign in by name", loaded, registrations=50, signIns=200, errors=0)
+        for _ in range(2):  # the accounts are gone: the same names register again
+            loaded = load(port, "--clients", "20", "--rounds", "2", "--seed", "3", "--pattern", "churn", "--discoverable")
+            check("keyfob-rp: 20 clients churn", loaded, registrations=40, signIns=40, deletions=40, errors=0)
+    finally:
+        server.terminate()
+        server.wait()
