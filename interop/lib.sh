@@ -79,6 +79,20 @@ install_packages() {
 # Sets KEPT to a Python environment with python-fido2 2.2.1. Exits with 77 if it cannot be installed from PyPI.
 need_fido2() { need_packages python-fido2 fido2==2.2.1; }
 
+# need_npm FOLDER TARGET: installs what FOLDER/package-lock.json names into TARGET/node_modules. Exits with 77 if there is
+# no Node 20 or newer, or if the packages cannot be installed from the npm registry.
+need_npm() {
+    local major
+    major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')
+    [ "${major:-0}" -ge 20 ] && command -v npm >/dev/null || { echo "there is no Node 20 or newer with npm"; exit 77; }
+    ! cmp --quiet "$1/package-lock.json" "$2/installed" || return 0
+    mkdir -p "$2"
+    cp "$1/package.json" "$1/package-lock.json" "$2"
+    npm ci --prefix "$2" --ignore-scripts --no-audit --no-fund --silent ||
+        { echo "the npm registry does not give what package-lock.json names"; exit 77; }
+    cp "$1/package-lock.json" "$2/installed"
+}
+
 # need_debian COMMAND:PACKAGE...: installs what is missing. Exits with 77 if it cannot.
 need_debian() { alone install_debian "$@" || { echo "cannot install Debian's ${*#*:}"; exit 77; }; }
 

@@ -20,12 +20,6 @@ webauthn=3.0.1
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../lib.sh"
 
-# Prints the reason as the last line.
-unavailable() { echo "$1"; exit 77; }
-major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')
-[ "${major:-0}" -ge 20 ] || unavailable "there is no Node 20 or newer"
-command -v npm >/dev/null || unavailable "there is no npm"
-
 need_keyfob
 keep verifiers
 
@@ -33,16 +27,10 @@ libraries=("fido2==$fido2" "webauthn==$webauthn")
 if [ "$(cat "$KEPT/python/installed" 2>/dev/null)" != "${libraries[*]}" ]; then
     python3 -m venv --clear "$KEPT/python"
     "$KEPT/python/bin/pip" install --quiet --disable-pip-version-check "${libraries[@]}" ||
-        unavailable "PyPI does not give ${libraries[*]}"
+        { echo "PyPI does not give ${libraries[*]}"; exit 77; }
     echo "${libraries[*]}" >"$KEPT/python/installed"
 fi
-if ! cmp --quiet "$here/package-lock.json" "$KEPT/node/installed"; then
-    mkdir -p "$KEPT/node"
-    cp "$here/package.json" "$here/package-lock.json" "$KEPT/node"
-    npm ci --prefix "$KEPT/node" --ignore-scripts --no-audit --no-fund --silent ||
-        unavailable "the npm registry does not give what package-lock.json names"
-    cp "$here/package-lock.json" "$KEPT/node/installed"
-fi
+need_npm "$here" "$KEPT/node"
 
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here:$here/../python-fido2 NODE_MODULES=$KEPT/node/node_modules \
     "$KEPT/python/bin/python" "$here/check.py" "$KEYFOB" "$@"

@@ -16,6 +16,20 @@ use super::{
     output::{base64, from_base64, hand_over},
 };
 
+/// A page's options, and what they are called in messages: those in a file, or else what the arguments make.
+///
+/// # Errors
+/// The file cannot be read, or is no JSON; the arguments make none.
+pub fn options(
+    file: Option<&Path>,
+    otherwise: impl FnOnce() -> Result<Value, Failure>,
+) -> Result<(String, Value), Failure> {
+    match file {
+        Some(path) => Document::read(path).map(|document| (document.name, document.value)),
+        None => otherwise().map(|value| ("the options".into(), value)),
+    }
+}
+
 /// How the members of a document are called in messages, and where it came from.
 pub struct Document {
     pub value: Value,

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::{
     Errand, Failure, KeyArguments, Kind,
-    documents::{self, Document, base64url_argument},
+    documents::{self, base64url_argument},
     output::{base64, plain},
 };
 use crate::key::config;
@@ -102,10 +102,7 @@ enum Attestation {
 /// # Errors
 /// The options cannot be used; the key refuses.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (name, value) = match &arguments.options {
-        Some(path) => Document::read(path).map(|document| (document.name, document.value))?,
-        None => ("the options".into(), options(arguments)?),
-    };
+    let (name, value) = documents::options(arguments.options.as_deref(), || options(arguments))?;
     let text = value.to_string();
     let mut read = vec![0; text.len() + text.len() / 8 + 64];
     let options = CreationOptions::from_json(text.as_bytes(), &mut read)

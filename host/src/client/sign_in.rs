@@ -50,10 +50,7 @@ pub struct Arguments {
 /// # Errors
 /// The options cannot be used; the key refuses.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (name, value) = match &arguments.options {
-        Some(path) => Document::read(path).map(|document| (document.name, document.value))?,
-        None => ("the options".into(), options(arguments)?),
-    };
+    let (name, value) = documents::options(arguments.options.as_deref(), || options(arguments))?;
     let text = value.to_string();
     let mut read = vec![0; text.len() + text.len() / 8 + 64];
     let options = RequestOptions::from_json(text.as_bytes(), &mut read)
