@@ -31,8 +31,8 @@ pub struct Purpose<'o> {
     pub agreement: bool,
     /// A token that the caller has kept, in place of user verification.
     pub token: Option<&'o Token>,
-    /// How a new PIN is set, where nothing else is done.
-    pub new_pin: Option<AuthorizationMethod>,
+    /// How a PIN is verified, set or changed, where nothing else is done.
+    pub pin_alone: Option<AuthorizationMethod>,
 }
 
 impl Purpose<'_> {
@@ -45,7 +45,7 @@ impl Purpose<'_> {
         discoverable: false,
         agreement: false,
         token: None,
-        new_pin: None,
+        pin_alone: None,
     };
 
     /// Management: with a token of any relying party, or without if that is not required and cannot be had.
@@ -226,7 +226,7 @@ impl Facts {
     /// [`Cause::UvUnavailable`] and [`Cause::PinNotSet`] when it has to be and cannot.
     pub fn choose(&self, purpose: &Purpose<'_>) -> Result<Option<AuthorizationMethod>, Cause> {
         if purpose.permissions == Permissions::NONE {
-            return Ok(purpose.new_pin);
+            return Ok(purpose.pin_alone);
         }
         let registers = purpose.permissions.has(Permissions::MC);
         match (self.built_in(purpose.permissions).or(self.pin(purpose.permissions)), self.need(purpose)) {

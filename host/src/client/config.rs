@@ -28,9 +28,9 @@ enum Action {
     },
     /// Sets the shortest PIN. It can be made longer only, until the next reset; a PIN that is shorter has to be changed.
     MinPinLength {
-        /// How many characters.
-        #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(4..=63))]
-        length: u32,
+        /// How many characters. Without this the length stays as it is.
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(4..=63), required_unless_present = "rp")]
+        length: Option<u32>,
         /// A site that may learn this length. May be given several times; they replace the sites before.
         #[arg(long, value_name = "RP_ID")]
         rp: Vec<String>,
@@ -79,13 +79,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         }
         Action::MinPinLength { length, rp, yes, .. } => {
-            if !yes {
+            if let Some(length) = length.filter(|_| !yes) {
                 let loss = format!("PINs of this key will have at least {length} characters. Only a reset ends that.");
                 errand.user.agrees(&loss)?;
             }
             let sites: Vec<Text<'_>> = rp.iter().map(|rp| Text::new(rp)).collect();
             let setting = SetMinPinLength {
-                new_min_pin_length: Some(*length),
+                new_min_pin_length: *length,
                 min_pin_length_rp_ids: (!sites.is_empty()).then_some(List::Slice(&sites)),
                 ..SetMinPinLength::default()
             };

@@ -1,20 +1,23 @@
-//! `keyfob credentials`: the discoverable credentials on a key, listed, renamed, deleted.
+//! `keyfob credentials`: the discoverable credentials on a key, listed, shown, renamed, deleted.
 
 use keyfob_core::{
+    cbor,
     client::manage::{
         Access, CredentialsMetadata, DeleteCredential, ListCredentials, ListRelyingParties, ListedCredential,
         UpdateUser,
     },
-    cose::CoseKey,
+    cose::{Algorithm, CoseKey},
     crypto::{Hash, RustCrypto},
     ctap2::UserEntity,
     extensions::cred_protect::Level,
+    large_blob,
 };
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::{
     Errand, Failure, KeyArguments, Kind,
-    output::{base64, plain, table},
+    output::{base64, pairs, pem, plain, standard_base64, table},
 };
 use crate::say;
 
@@ -28,12 +31,26 @@ pub struct Arguments {
 enum Action {
     /// Lists the credentials.
     ///
-    /// With --json: {"existing", "remaining", "credentials": [{"id", "rpId", "rpIdHash", "userId",
-    /// "userName", "userDisplayName", "algorithm", "protection", "hasLargeBlob"}]}. `algorithm` is COSE's number, `protection` credProtect's; names are null where there is none.
+    /// With --json: {"existing", "remaining", "credentials": [{"id", "rpId", "rpIdHash", "userId", "userName",
+    /// "userDisplayName", "algorithm", "publicKey", "protection", "hasLargeBlob"}]}. `algorithm` is COSE's number and
+    /// `publicKey` its key, `protection` the number of credProtect; names are null where there is none.
     List {
         /// Only those for this site.
         #[arg(long, value_name = "RP_ID")]
         rp: Option<String>,
+        #[command(flatten)]
+        key: KeyArguments,
+    },
+    /// Shows a credential with its public key, in PEM.
+    ///
+    /// With --json: the credential as in the list, with publicKeyPem, and with --blob-key also blobKey in base64.
+    Show {
+        /// The credential: its id, or as much of the beginning as no other has.
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        id: String,
+        /// Shows the key that encrypts its large blob, too, which is a secret: `keyfob blobs --blob-key` takes it.
+        #[arg(long)]
+        blob_key: bool,
         #[command(flatten)]
         key: KeyArguments,
     },
@@ -70,7 +87,10 @@ enum Action {
 
 impl Arguments {
     pub const fn is_json(&self) -> bool {
-        let (Action::List { key, .. } | Action::Rename { key, .. } | Action::Delete { key, .. }) = &self.action;
+        let (Action::List { key, .. }
+        | Action::Show { key, .. }
+        | Action::Rename { key, .. }
+        | Action::Delete { key, .. }) = &self.action;
         key.json
     }
 }
@@ -80,22 +100,27 @@ impl Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.action {
         Action::List { key, rp } => list(key, rp.as_deref()),
+        Action::Show { key, id, blob_key } => show(key, id, *blob_key),
         Action::Rename { key, id, name, display_name } => rename(key, id, name.as_deref(), display_name.as_deref()),
         Action::Delete { key, id, yes } => delete(key, id, *yes),
     }
 }
 
 /// A credential of the list.
-struct Listed {
-    id: Vec<u8>,
-    rp_id: String,
+pub struct Listed {
+    pub id: Vec<u8>,
+    pub rp_id: String,
     rp_id_hash: [u8; 32],
     user_id: Vec<u8>,
-    name: Option<String>,
+    pub name: Option<String>,
     display_name: Option<String>,
-    algorithm: i64,
+    algorithm: i32,
+    /// As COSE has it, and in PEM.
+    public_key: Vec<u8>,
+    pem: Option<String>,
     protection: Option<Level>,
-    has_large_blob: bool,
+    /// What its large blob is encrypted with.
+    pub blob_key: Option<Zeroizing<large_blob::Key>>,
 }
 
 impl Listed {
@@ -107,9 +132,11 @@ impl Listed {
             user_id: found.user.id.to_vec(),
             name: found.user.name.map(str::to_owned),
             display_name: found.user.display_name.map(str::to_owned),
-            algorithm: algorithm(&found.public_key),
+            algorithm: found.public_key.algorithm().0,
+            public_key: encoded(&found.public_key),
+            pem: pem(&found.public_key),
             protection: found.cred_protect,
-            has_large_blob: found.large_blob_key.is_some(),
+            blob_key: found.large_blob_key.and_then(|key| key.0.try_into().ok()).map(Zeroizing::new),
         }
     }
 
@@ -122,8 +149,9 @@ impl Listed {
             "userName": self.name,
             "userDisplayName": self.display_name,
             "algorithm": self.algorithm,
+            "publicKey": base64(&self.public_key),
             "protection": self.protection.map(|level| level.0),
-            "hasLargeBlob": self.has_large_blob,
+            "hasLargeBlob": self.blob_key.is_some(),
         })
     }
 
@@ -134,12 +162,16 @@ impl Listed {
     }
 }
 
-fn algorithm(key: &CoseKey<'_>) -> i64 {
-    key.algorithm().0.into()
+/// A key as COSE has it.
+fn encoded(key: &CoseKey<'_>) -> Vec<u8> {
+    let mut bytes = vec![0; 4096];
+    let len = cbor::encode(key, &mut bytes).unwrap_or_default();
+    bytes.truncate(len);
+    bytes
 }
 
 /// All credentials, or those for one site.
-fn all(errand: &mut Errand, only: Option<&str>) -> Result<Vec<Listed>, Failure> {
+pub fn all(errand: &mut Errand, only: Option<&str>) -> Result<Vec<Listed>, Failure> {
     let mut parties = Vec::new();
     errand.run(ListRelyingParties::new(Access::User), |found| {
         parties.push((found.rp.id.to_owned(), *found.rp_id_hash));
@@ -184,7 +216,7 @@ fn list(key: &KeyArguments, only: Option<&str>) -> Result<(), Failure> {
 }
 
 /// The beginning of an id, for a table.
-fn short(id: &[u8]) -> String {
+pub fn short(id: &[u8]) -> String {
     base64(id).chars().take(16).collect()
 }
 
@@ -200,6 +232,40 @@ fn find(errand: &mut Errand, id: &str) -> Result<Listed, Failure> {
             format_args!("{count} credentials have ids that begin with {id}: give more of the one that is meant"),
         )),
     }
+}
+
+fn show(key: &KeyArguments, id: &str, with_blob_key: bool) -> Result<(), Failure> {
+    let found = find(&mut Errand::begin(key)?, id)?;
+    let blob_key = found.blob_key.as_ref().filter(|_| with_blob_key).map(|key| standard_base64(&**key));
+    if with_blob_key && blob_key.is_none() {
+        return Err(Failure::new(Kind::NotFound, "the credential has no key for a blob"));
+    }
+    if key.json {
+        let mut object = found.json();
+        object["publicKeyPem"] = found.pem.into();
+        if with_blob_key {
+            object["blobKey"] = blob_key.into();
+        }
+        say(format_args!("{object}"));
+        return Ok(());
+    }
+    let name = |name: &Option<String>| plain(name.as_deref().unwrap_or_default());
+    let mut rows = vec![
+        ("Site", plain(&found.rp_id)),
+        ("User", name(&found.name)),
+        ("Display name", name(&found.display_name)),
+        ("User id", base64(&found.user_id)),
+        ("Credential", base64(&found.id)),
+        ("Algorithm", format!("{:?}", Algorithm(found.algorithm))),
+        ("Protection", found.protection.map_or_else(|| "not said".into(), |level| level.0.to_string())),
+        ("Room for a blob", if found.blob_key.is_some() { "yes".into() } else { "no".into() }),
+    ];
+    rows.extend(blob_key.map(|key| ("Key of the blob", key)));
+    pairs(&rows);
+    if let Some(pem) = &found.pem {
+        say(format_args!("{}", pem.trim_end()));
+    }
+    Ok(())
 }
 
 fn rename(key: &KeyArguments, id: &str, name: Option<&str>, display_name: Option<&str>) -> Result<(), Failure> {

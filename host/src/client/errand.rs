@@ -1,6 +1,8 @@
 //! One errand at one key: everything it asks the user for, it asks once.
 
 use std::{
+    fmt,
+    io::{self, Write},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,6 +16,7 @@ use keyfob::{Address, FoundKey, Key, keys, now, open};
 use keyfob_core::{
     client::{self, Ceremony, Operation, Session, UserInteraction, manage::Selection},
     crypto::RustCrypto,
+    trace::{self, TraceEvent, Tracer},
     transport::{
         Protocol, Received, Transport,
         hid::{HidFailure, MAX_MESSAGE},
@@ -46,6 +49,10 @@ pub struct KeyArguments {
     /// terminal. Where the system forbids pidfd_getfd, a descriptor other than 0 has to be a pipe.
     #[arg(long, value_name = "N")]
     pin_fd: Option<u32>,
+    /// Shows each message of CTAP, with its members, on the standard error. PINs are encrypted in them; names, blobs and
+    /// user ids are not.
+    #[arg(long)]
+    trace: bool,
     /// Prints one JSON object instead of text.
     ///
     /// Byte strings are base64url. A failure is {"error": {"kind", "exitCode", "message", "status"}}; status is the number
@@ -75,6 +82,9 @@ pub struct Errand {
     pub was_touched: bool,
     session: Session,
     buffer: Vec<u8>,
+    is_traced: bool,
+    /// The key is spoken to as one of U2F alone.
+    over_u2f: bool,
 }
 
 impl Errand {
@@ -88,7 +98,13 @@ impl Errand {
         let user = User::new(interrupt, arguments.pin_fd)?;
         let (address, key, was_touched) = choose(arguments, &user.interrupt)?;
         let buffer = vec![0; MESSAGES];
-        Ok(Self { address, key, user, rng: rng()?, was_touched, session: Session::new(), buffer })
+        let (rng, session, is_traced) = (rng()?, Session::new(), arguments.trace);
+        Ok(Self { address, key, user, rng, was_touched, session, buffer, is_traced, over_u2f: false })
+    }
+
+    /// The same over U2F, where `over_u2f` says so, whatever else the key speaks.
+    pub fn over_u2f(self, over_u2f: bool) -> Self {
+        Self { over_u2f, ..self }
     }
 
     /// Runs an operation. `each` gets what it shows on the way.
@@ -100,9 +116,25 @@ impl Errand {
         operation: O,
         each: impl FnMut(O::Item<'_>),
     ) -> Result<O::Outcome<'_>, Failure> {
-        let Self { key, user, rng, session, buffer, .. } = self;
+        let Self { key, user, rng, session, buffer, is_traced, over_u2f, .. } = self;
         let ceremony = Ceremony::new(operation, buffer, RustCrypto, rng).in_session(session);
-        client::run_each(ceremony, &mut Plugged(key), user, now, each).map_err(|error| user.explain(error.into()))
+        let ceremony = if *over_u2f { ceremony.over_ctap1() } else { ceremony };
+        let mut shown = trace::text(StandardError, now);
+        let mut key = Tracer::new(Plugged(key), |event: &TraceEvent<'_>| {
+            if *is_traced {
+                shown(event);
+            }
+        });
+        client::run_each(ceremony, &mut key, user, now, each).map_err(|error| user.explain(error.into()))
+    }
+}
+
+/// Where a trace is written.
+struct StandardError;
+
+impl fmt::Write for StandardError {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        io::stderr().write_all(text.as_bytes()).map_err(|_| fmt::Error)
     }
 }
 

@@ -59,13 +59,13 @@ pub enum Command {
     ///
     /// With --json: {"address"}.
     Select(select::Arguments),
-    /// Sets or changes the PIN of a key, or shows whether it has one.
+    /// Sets, changes or checks the PIN of a key, or shows whether it has one.
     Pin(pin::Arguments),
-    /// Lists, renames or deletes the discoverable credentials (passkeys) on a key.
+    /// Lists, shows, renames or deletes the discoverable credentials (passkeys) on a key.
     Credentials(credentials::Arguments),
     /// Enrols, lists, renames or deletes fingerprints on a key.
     Fingerprints(fingerprints::Arguments),
-    /// Reads or stores a blob beside a credential.
+    /// Lists, reads, stores or deletes blobs beside credentials.
     Blobs(blobs::Arguments),
     /// Changes settings of a key.
     ///
@@ -86,9 +86,11 @@ pub enum Command {
     SignIn(sign_in::Arguments),
     /// Verifies a registration or a sign-in, as a site would.
     ///
-    /// With --json: {"verified": "registration", "rpId", "credentialId", "publicKey", "algorithm", "signCount",
-    /// "userVerified", "backupEligible", "backedUp", "attestation"}, or {"verified": "signIn"} with the same but publicKey,
-    /// algorithm and attestation. publicKey is the COSE key; attestation is "none", "self" or "certificate".
+    /// With --json: {"verified": "registration", "rpId", "credentialId", "publicKey", "publicKeyPem", "algorithm",
+    /// "signCount", "userVerified", "backupEligible", "backedUp", "attestation", "protection", "hmacSecret"}, or
+    /// {"verified": "signIn", "rpId", "credentialId", "signCount", "userVerified", "backupEligible", "backedUp"}. publicKey
+    /// is the COSE key; publicKeyPem is null where PEM has no form for it; attestation is "none", "self" or
+    /// "certificate"; protection is the policy of credProtect by its name, or null.
     Verify(verify::Arguments),
     /// Prints a secret that only this key can make again, for a disk or a file.
     ///

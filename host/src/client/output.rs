@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use keyfob_core::base64url;
+use keyfob_core::{base64url, cbor::Writer, cose::CoseKey};
 
 use super::{Failure, Kind};
 use crate::{say, write_line};
@@ -13,6 +13,28 @@ pub fn base64(bytes: &[u8]) -> String {
     let len = base64url::encode(bytes, &mut text).unwrap_or_default();
     text.truncate(len);
     String::from_utf8(text).unwrap_or_default()
+}
+
+/// base64 with padding, as other programs have it.
+pub fn standard_base64(bytes: &[u8]) -> String {
+    let padding = (3 - bytes.len() % 3) % 3;
+    base64(bytes).replace('-', "+").replace('_', "/") + &"=".repeat(padding)
+}
+
+/// A public key in PEM, where its type has a form for it.
+pub fn pem(key: &CoseKey<'_>) -> Option<String> {
+    let mut der = vec![0; 4096];
+    let mut w = Writer::new(&mut der);
+    key.write_spki(&mut w)?;
+    let len = w.finish().ok()?;
+    let text = standard_base64(&der[..len]);
+    let mut pem = "-----BEGIN PUBLIC KEY-----\n".to_owned();
+    // The text is ASCII.
+    for line in text.as_bytes().chunks(64) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    Some(pem + "-----END PUBLIC KEY-----\n")
 }
 
 /// The bytes of a base64url text without padding; `None` if it is none.

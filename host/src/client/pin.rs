@@ -1,6 +1,6 @@
 //! `keyfob pin`: set, change, status.
 
-use keyfob_core::client::manage::{ChangePin, GetInfo, Retries, SetPin};
+use keyfob_core::client::manage::{ChangePin, GetInfo, Retries, SetPin, VerifyPin};
 use serde_json::json;
 
 use super::{Errand, Failure, KeyArguments, info::pin_state};
@@ -22,6 +22,10 @@ enum Action {
     ///
     /// With --json: {"pin": "changed"}.
     Change(KeyArguments),
+    /// Checks a PIN. A right one resets the attempts.
+    ///
+    /// With --json: {"pin": "verified"}.
+    Verify(KeyArguments),
     /// Shows whether a PIN is set, and how many attempts are left.
     ///
     /// With --json: {"set", "retries", "powerCycle", "minLength", "mustChange"}. `set` is null where the key takes no PIN,
@@ -31,7 +35,7 @@ enum Action {
 
 impl Arguments {
     pub const fn is_json(&self) -> bool {
-        let (Action::Set(key) | Action::Change(key) | Action::Status(key)) = &self.action;
+        let (Action::Set(key) | Action::Change(key) | Action::Verify(key) | Action::Status(key)) = &self.action;
         key.json
     }
 }
@@ -47,6 +51,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Action::Change(key) => {
             Errand::begin(key)?.run(ChangePin, |_| ())?;
             told(key.json, "changed", "The PIN is changed.");
+        }
+        Action::Verify(key) => {
+            Errand::begin(key)?.run(VerifyPin, |_| ())?;
+            told(key.json, "verified", "The PIN is right.");
         }
         Action::Status(key) => status(key)?,
     }

@@ -52,6 +52,12 @@ pub struct Arguments {
     /// Makes a passkey with room for a blob, for `keyfob blobs`.
     #[arg(long)]
     blob: bool,
+    /// When the credential may be used; the registration fails on a key that cannot see to it.
+    #[arg(long, value_enum)]
+    protection: Option<Protection>,
+    /// Speaks U2F, also with a key that has CTAP2.
+    #[arg(long)]
+    u2f: bool,
     /// Whether the user is to be verified.
     #[arg(long, value_enum, default_value_t = Verification::Preferred)]
     uv: Verification,
@@ -66,7 +72,7 @@ pub struct Arguments {
     #[arg(long, value_name = "BASE64URL", value_parser = base64url_argument)]
     exclude: Vec<std::vec::Vec<u8>>,
     /// Takes all options from this file, or - for the standard input: PublicKeyCredentialCreationOptionsJSON.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "display_name", "user_id", "challenge", "passkey", "secret", "blob", "uv",
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "display_name", "user_id", "challenge", "passkey", "secret", "blob", "protection", "uv",
         "algorithms", "attestation", "exclude"])]
     options: Option<PathBuf>,
     #[command(flatten)]
@@ -87,6 +93,28 @@ impl Verification {
             Self::Discouraged => "discouraged",
             Self::Preferred => "preferred",
             Self::Required => "required",
+        }
+    }
+}
+
+/// Credential protection, by what a sign-in takes.
+#[derive(Clone, Copy, ValueEnum)]
+enum Protection {
+    /// A touch.
+    Optional,
+    /// The PIN, a finger, or the credential's id.
+    OptionalWithId,
+    /// The PIN or a finger.
+    Required,
+}
+
+impl Protection {
+    /// Its name in WebAuthn.
+    const fn policy(self) -> &'static str {
+        match self {
+            Self::Optional => "userVerificationOptional",
+            Self::OptionalWithId => "userVerificationOptionalWithCredentialIDList",
+            Self::Required => "userVerificationRequired",
         }
     }
 }
@@ -112,7 +140,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let collector = DefaultClientDataCollector::new(&origin).with_suffixes(PublicSuffixList);
     let mut client_data = vec![0; 8 * text.len() + 512];
     let creation = PreparedCreation::new(&options, &collector, &ClientPolicy::STANDARD, &RustCrypto, &mut client_data)?;
-    let mut errand = Errand::begin(&arguments.key)?;
+    let mut errand = Errand::begin(&arguments.key)?.over_u2f(arguments.u2f);
     if arguments.secret {
         let extensions = errand.run(GetInfo, |_| ())?.extensions;
         if !extensions.is_some_and(|list| list.iter().any(|name| name == "hmac-secret")) {
@@ -160,6 +188,10 @@ fn options(arguments: &Arguments) -> Result<Value, Failure> {
     });
     if arguments.secret {
         options["extensions"]["prf"] = json!({});
+    }
+    if let Some(protection) = arguments.protection {
+        options["extensions"]["credentialProtectionPolicy"] = protection.policy().into();
+        options["extensions"]["enforceCredentialProtectionPolicy"] = true.into();
     }
     if arguments.blob {
         options["extensions"]["largeBlob"] = json!({ "support": "required" });

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use keyfob_core::{
     client::{
-        GetAssertion,
+        GetAssertion, GetOptions,
         fido2::{ClientPolicy, PreparedRequest, ResponseSelection},
     },
     crypto::RustCrypto,
@@ -40,6 +40,15 @@ pub struct Arguments {
     /// Whether the user is to be verified.
     #[arg(long, value_enum, default_value_t = Verification::Preferred)]
     uv: Verification,
+    /// Prints the sign-ins of all accounts, an object a line, instead of one that is chosen.
+    #[arg(long)]
+    all: bool,
+    /// Asks the key to sign without a touch. Sites accept none of it; `keyfob verify --no-touch` does.
+    #[arg(long)]
+    no_touch: bool,
+    /// Speaks U2F, also with a key that has CTAP2.
+    #[arg(long)]
+    u2f: bool,
     /// Takes all options from this file, or - for the standard input: PublicKeyCredentialRequestOptionsJSON.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["credential", "registration", "challenge", "uv"])]
     options: Option<PathBuf>,
@@ -60,20 +69,26 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let collector = DefaultClientDataCollector::new(&origin).with_suffixes(PublicSuffixList);
     let mut client_data = vec![0; 8 * text.len() + 512];
     let request = PreparedRequest::new(&options, &collector, &ClientPolicy::STANDARD, &RustCrypto, &mut client_data)?;
-    let mut errand = Errand::begin(&arguments.key)?;
+    let ceremony = GetOptions { user_presence: !arguments.no_touch, ..request.options };
+    let mut errand = Errand::begin(&arguments.key)?.over_u2f(arguments.u2f);
     let interrupt = errand.user.interrupt.clone();
-    let assertions = errand.run(GetAssertion::new(&request.options), |_| ())?;
+    let assertions = errand.run(GetAssertion::new(&ceremony), |_| ())?;
     let selection = ResponseSelection { client_data_json: request.client_data_json, assertions };
-    let chosen =
-        if selection.assertions.len() == 1 { Some(0) } else { super::user::account(&selection.assertions, &interrupt) };
-    let response = chosen.and_then(|index| selection.get(index));
-    let response = response.ok_or_else(|| {
+    let count = selection.assertions.len();
+    let chosen = match count {
+        _ if arguments.all => 0..count,
+        1 => 0..1,
+        _ => super::user::account(&selection.assertions, &interrupt).map_or(0..0, |index| index..index + 1),
+    };
+    if chosen.is_empty() {
         let kind = if interrupt.has_come() { Kind::Interrupted } else { Kind::NotAgreed };
-        Failure::new(kind, "no account was chosen")
-    })?;
-    documents::print(&origin, &value, |buffer| response.to_json(&request.options.extensions, None, buffer))?;
-    let id = base64(response.credential_id());
-    eprintln!("Signed in at {}. The credential is {id}", plain(request.options.rp_id));
+        return Err(Failure::new(kind, "no account was chosen"));
+    }
+    for response in chosen.filter_map(|index| selection.get(index)) {
+        documents::print(&origin, &value, |buffer| response.to_json(&request.options.extensions, None, buffer))?;
+        let id = base64(response.credential_id());
+        eprintln!("Signed in at {}. The credential is {id}", plain(request.options.rp_id));
+    }
     Ok(())
 }
 

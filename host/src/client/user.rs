@@ -22,6 +22,8 @@ pub struct User {
     pub interrupt: Interrupt,
     /// Where the PINs come from, one a line; `None` asks on the terminal.
     input: Option<PinInput>,
+    /// The PIN that was read from there: another operation of the errand may need it again.
+    passed: Option<Zeroizing<String>>,
     /// What went wrong at a question, which the ceremony does not know.
     problem: Option<Failure>,
     /// The last PIN was wrong, and so much is known of the attempts that are left.
@@ -35,7 +37,7 @@ impl User {
     /// It cannot be used.
     pub fn new(interrupt: Interrupt, pin_fd: Option<u32>) -> Result<Self, Failure> {
         let input = pin_fd.map(PinInput::new).transpose()?;
-        Ok(Self { interrupt, input, problem: None, wrong: None })
+        Ok(Self { interrupt, input, passed: None, problem: None, wrong: None })
     }
 
     /// Adds to a failure what only the user's side knows.
@@ -62,6 +64,14 @@ impl User {
             self.problem = Some(Failure::new(Kind::NotVerified, message));
         }
         pin
+    }
+
+    /// Enters a PIN, and keeps one that was passed.
+    fn take(&mut self, pin: Option<Zeroizing<String>>, entry: &mut PinEntry) -> bool {
+        let Some(pin) = pin else { return false };
+        enter(&pin, entry);
+        self.passed = Some(pin).filter(|_| self.input.is_some());
+        true
     }
 
     /// Whether the user agrees to what cannot be undone.
@@ -135,7 +145,8 @@ impl UserInteraction for User {
             Some(rp_id) => format!("PIN of your security key, for {rp_id}: "),
             None => "PIN of your security key: ".into(),
         };
-        self.pin(&question).map(|pin| enter(&pin, entry)).is_some()
+        let pin = if let Some(passed) = self.passed.take() { Some(passed) } else { self.pin(&question) };
+        self.take(pin, entry)
     }
 
     fn request_new_pin(&mut self, prompt: &Prompt<'_>, entry: &mut PinEntry) -> bool {
@@ -163,8 +174,7 @@ impl UserInteraction for User {
                     continue;
                 }
             }
-            enter(&pin, entry);
-            return true;
+            return self.take(Some(pin), entry);
         }
     }
 

@@ -6,19 +6,20 @@ use keyfob_core::{
     auth_data::{AuthData, Flags},
     cbor,
     cose::Algorithm,
-    crypto::RustCrypto,
+    extensions::{MakeCredentialOutputs, cred_protect::Level},
     verify::{
         self, AssertionResponse, AttestationResponse, AttestationType, Expected, RelyingPartyPolicy, StoredCredential,
         VerifiedRegistration,
     },
     webauthn::AttestationObject,
 };
+use keyfob_soft_authenticator::devices::VirtualCrypto;
 use serde_json::{Value, json};
 
 use super::{
     Failure, Kind,
     documents::Document,
-    output::{base64, pairs, plain},
+    output::{base64, pairs, pem, plain},
 };
 use crate::say;
 
@@ -30,6 +31,12 @@ pub struct Arguments {
     /// For a sign-in: what `keyfob register` has printed for the credential.
     #[arg(long, value_name = "FILE")]
     registration: Option<PathBuf>,
+    /// Accepts a sign-in without a touch.
+    #[arg(long)]
+    no_touch: bool,
+    /// Prints the public key of a registration in PEM, and nothing else.
+    #[arg(long, conflicts_with = "json")]
+    pem: bool,
     /// Prints one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
@@ -41,7 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let document = Document::read(&arguments.file)?;
     let is_sign_in = document.member("response.response.signature").is_some();
     let told = match (&arguments.registration, is_sign_in) {
-        (Some(path), true) => sign_in(&document, &Document::read(path)?)?,
+        (Some(path), true) => sign_in(&document, &Document::read(path)?, !arguments.no_touch)?,
         (None, true) => {
             let message = "a sign-in is verified with its registration: give that file with --registration";
             return Err(Failure::new(Kind::BadInput, message));
@@ -52,6 +59,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         (None, false) => registration(&document)?,
     };
+    if arguments.pem {
+        let pem = told["publicKeyPem"].as_str();
+        let pem = pem.ok_or_else(|| Failure::new(Kind::BadInput, "there is no public key in PEM for this"))?;
+        say(format_args!("{}", pem.trim_end()));
+        return Ok(());
+    }
     if arguments.json {
         say(format_args!("{told}"));
         return Ok(());
@@ -70,6 +83,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !is_sign_in {
         rows.push(("Algorithm", text("algorithm")));
         rows.push(("Attestation", text("attestation")));
+        rows.push(("Protection", text("protection")));
+        rows.push(("Makes secrets", yes("hmacSecret")));
     }
     pairs(&rows);
     Ok(())
@@ -137,7 +152,7 @@ fn with_registration<T>(
         .map_err(|error| document.wrong(member, &format!("no attestation object: {error}")))?;
     let (origins, algorithms) = ([asked.origin.as_str()], algorithms(document)?);
     let response = AttestationResponse { client_data_json: &client_data, attestation_object };
-    let verified = verify::registration(&RustCrypto, &asked.expected(&origins, &algorithms), &response);
+    let verified = verify::registration(&VirtualCrypto::default(), &asked.expected(&origins, &algorithms), &response);
     then(&asked, &verified.map_err(refused)?)
 }
 
@@ -145,6 +160,12 @@ fn registration(document: &Document) -> Result<Value, Failure> {
     with_registration(document, |asked, verified| {
         let mut told = told("registration", asked, verified.credential.credential_id, &verified.auth_data);
         told["publicKey"] = base64(&public_key(verified)?).into();
+        told["publicKeyPem"] = pem(&verified.credential.public_key).into();
+        let outputs = verified.auth_data.extensions.map(|map| map.decode::<MakeCredentialOutputs<'_>>()).transpose();
+        let outputs = outputs.map_err(|error| Failure::new(Kind::Refused, error))?.unwrap_or_default();
+        is_protected(document, outputs.cred_protect)?;
+        told["protection"] = outputs.cred_protect.map_or(Value::Null, |level| protection(level).into());
+        told["hmacSecret"] = (outputs.hmac_secret == Some(true)).into();
         told["algorithm"] = format!("{:?}", verified.credential.public_key.algorithm()).into();
         told["attestation"] = match verified.attestation {
             AttestationType::None => "none",
@@ -156,6 +177,30 @@ fn registration(document: &Document) -> Result<Value, Failure> {
     })
 }
 
+/// Whether a credential has the protection that the site insists on, or more.
+fn is_protected(document: &Document, level: Option<Level>) -> Result<(), Failure> {
+    let extension = |name: &str| document.member(&format!("options.extensions.{name}"));
+    if extension("enforceCredentialProtectionPolicy") != Some(&Value::Bool(true)) {
+        return Ok(());
+    }
+    let asked = extension("credentialProtectionPolicy").and_then(Value::as_str).unwrap_or_default();
+    let levels = [1, 2, 3].map(Level);
+    let asked = levels.into_iter().find(|level| protection(*level) == asked);
+    if level >= asked {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Refused, "it does not verify: the credential is less protected than the site insists on"))
+}
+
+/// The name of a level in WebAuthn.
+const fn protection(level: Level) -> &'static str {
+    match level {
+        Level::USER_VERIFICATION_REQUIRED => "userVerificationRequired",
+        Level::USER_VERIFICATION_OPTIONAL_WITH_CREDENTIAL_ID_LIST => "userVerificationOptionalWithCredentialIDList",
+        _ => "userVerificationOptional",
+    }
+}
+
 /// The public key, as COSE has it.
 fn public_key(verified: &VerifiedRegistration<'_>) -> Result<Vec<u8>, Failure> {
     let mut bytes = vec![0; 4096];
@@ -165,7 +210,7 @@ fn public_key(verified: &VerifiedRegistration<'_>) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn sign_in(document: &Document, registration: &Document) -> Result<Value, Failure> {
+fn sign_in(document: &Document, registration: &Document, user_presence: bool) -> Result<Value, Failure> {
     with_registration(registration, |_, registered| {
         let asked = Asked::read(document, "options.rpId", "options.userVerification")?;
         let user_id = registration.bytes("options.user.id")?;
@@ -190,9 +235,10 @@ fn sign_in(document: &Document, registration: &Document) -> Result<Value, Failur
         };
         let origins = [asked.origin.as_str()];
         let mut expected = asked.expected(&origins, &[]);
+        expected.user_presence = user_presence;
         // The file that was given says whose sign-in it has to be.
         expected.user_handle = Some(&user_id);
-        let verified = verify::assertion(&RustCrypto, &expected, &stored, &response).map_err(refused)?;
+        let verified = verify::assertion(&VirtualCrypto::default(), &expected, &stored, &response).map_err(refused)?;
         Ok(told("signIn", &asked, &id, &verified.auth_data))
     })
 }

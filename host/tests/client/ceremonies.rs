@@ -139,3 +139,64 @@ fn what_the_key_refuses_has_exit_codes_of_its_own() {
     assert_eq!(code(&["register", "--uv", "required"]), Some(5), "no PIN");
     assert_eq!(code(&["sign-in", "--credential", "?"]), Some(2));
 }
+
+#[test]
+fn a_credential_has_the_protection_that_was_asked_for_or_is_not_made() {
+    let key = Served::new(&["--pin", "123456"]);
+    let made = key.with_pins(&["register", "--protection", "required"], "123456\n");
+    let mut made = json(&made);
+    assert_eq!(json(&verify_input(&made, &["--json"]))["protection"], "userVerificationRequired");
+    let pem = text(&verify_input(&made, &["--pem"]).stdout);
+    assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\nMF") && pem.lines().count() == 4, "{pem}");
+    let lower = key.with_pins(&["register", "--protection", "optional-with-id"], "123456\n");
+    made["response"] = json(&lower)["response"].clone();
+    let options = json(&lower)["options"].clone();
+    let policy = made["options"]["extensions"].clone();
+    made["options"] = options;
+    made["options"]["extensions"] = policy;
+    let refused = verify_input(&made, &[]);
+    assert_eq!(refused.status.code(), Some(12), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("less protected than the site insists on"), "{}", text(&refused.stderr));
+    let old = Served::new(&["--profile", "minimal_2_0"]);
+    let output = old.keyfob(&["register", "--protection", "required", "--uv", "discouraged"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(8), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_sign_in_without_a_touch_verifies_only_where_that_is_accepted() {
+    let key = Served::new(&[]);
+    let made = key.to_file("made", &["register", "--uv", "discouraged"]);
+    let made = made.to_str().unwrap();
+    let arguments = ["sign-in", "--registration", made, "--no-touch", "--uv", "discouraged"];
+    let signed = key.to_file("signed", &arguments);
+    let signed = signed.to_str().unwrap();
+    let refused = verify(&[signed, "--registration", made]);
+    assert_eq!((refused.status.code(), text(&refused.stderr).contains("not present")), (Some(12), true));
+    assert!(verify(&[signed, "--registration", made, "--no-touch"]).status.success());
+}
+
+#[test]
+fn all_accounts_of_a_site_are_signed_in_at_once_a_line_each() {
+    let key = Served::new(&["--pin", "123456"]);
+    for user in ["alice", "bob"] {
+        assert!(key.with_pins(&["register", "--passkey", "--user", user], "123456\n").status.success());
+    }
+    let output = key.with_pins(&["sign-in", "--all", "--uv", "required"], "123456\n");
+    let printed = text(&output.stdout);
+    let ids: Vec<Value> =
+        printed.lines().map(|line| line.parse::<Value>().unwrap()["response"]["id"].clone()).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "{printed}");
+    assert_eq!(text(&output.stderr).matches("Touch your security key.").count(), 1);
+}
+
+#[test]
+fn u2f_is_spoken_where_it_is_asked_for_and_a_trace_shows_every_message() {
+    let key = Served::new(&[]);
+    let output = key.keyfob(&["register", "--u2f", "--trace", "--uv", "discouraged"]).output().unwrap();
+    let shown = text(&output.stderr);
+    assert!(output.status.success() && shown.contains("-> U2F request") && !shown.contains("authenticator"), "{shown}");
+    let made = key.folder.path().join("made");
+    std::fs::write(&made, output.stdout).unwrap();
+    let output = key.keyfob(&["sign-in", "--registration", made.to_str().unwrap(), "--trace"]).output().unwrap();
+    assert!(output.status.success() && text(&output.stderr).contains("-> authenticatorGetAssertion"));
+}

@@ -65,6 +65,21 @@ fn a_credential_is_deleted_when_that_was_agreed_to_and_what_is_lost_is_named() {
 }
 
 #[test]
+fn a_credential_is_shown_with_its_public_key_and_on_demand_with_the_key_of_its_blob() {
+    let key = with_passkeys(&[("alice", "example.org")]);
+    let one = &listed(&key, &[])[0];
+    let id = one["id"].as_str().unwrap();
+    let shown = text(&key.with_pins(&["credentials", "show", &id[..12]], PIN).stdout);
+    assert!(shown.contains("User             alice\n") && shown.contains("\nAlgorithm        ES256\n"), "{shown}");
+    assert!(shown.ends_with("\n-----END PUBLIC KEY-----\n"), "{shown}");
+    let object = json(&key.with_pins(&["credentials", "show", id, "--json"], PIN));
+    assert!(shown.contains(object["publicKeyPem"].as_str().unwrap().trim_end()));
+    assert_eq!((&object["publicKey"], object.get("blobKey")), (&one["publicKey"], None));
+    let without = key.with_pins(&["credentials", "show", id, "--blob-key"], PIN);
+    assert_eq!(without.status.code(), Some(9), "it has none: {}", text(&without.stdout));
+}
+
+#[test]
 fn a_key_that_is_full_says_what_makes_room() {
     let key = Served::new(&["--profile", "minimal_2_0"]);
     let output = loop {

@@ -45,6 +45,18 @@ fn failure(output: &std::process::Output) -> (String, String) {
 }
 
 #[test]
+fn a_pin_is_checked_and_a_right_one_resets_the_attempts() {
+    let key = Served::new(&["--pin", "123456", "--uv", "auto", "--finger"]);
+    let retries = || json(&key.keyfob(&["pin", "status", "--json"]).output().unwrap())["retries"].clone();
+    let wrong = key.with_pins(&["pin", "verify"], "000000\n");
+    assert_eq!((wrong.status.code(), retries()), (Some(5), 7.into()), "{}", text(&wrong.stderr));
+    assert_eq!(text(&key.with_pins(&["pin", "verify"], "123456\n").stdout), "The PIN is right.\n");
+    assert_eq!(retries(), 8);
+    let none = Served::new(&[]).with_pins(&["pin", "verify"], "123456\n");
+    assert_eq!((none.status.code(), text(&none.stderr).contains("has no PIN")), (Some(5), true));
+}
+
+#[test]
 fn wrong_pins_are_counted_down_to_a_blocked_key() {
     // This key is unplugged when its last client leaves.
     let key = Served::new(&["--pin", "123456"]);

@@ -13,7 +13,7 @@ use crate::{
     cose::CoseKey,
     crypto::{Crypto, Hash, P256Point},
     ctap2::client_pin::{Request, Response, subcommand},
-    pin_uv::{MAX_TOKEN, Mac, PinHash, PinUvAuthProtocol, SharedSecret, Token},
+    pin_uv::{MAX_TOKEN, Mac, Permissions, PinHash, PinUvAuthProtocol, SharedSecret, Token},
 };
 
 /// What an operation may use.
@@ -67,7 +67,9 @@ pub(super) fn ask_token<C: Crypto, R: CryptoRng>(
 ) -> Result<Action, Cause> {
     let mut pin_hash_enc = [0; PIN_HASH_ENC];
     let pin_hash_enc = encrypt(cx, shared, pin_hash.map(|hash| hash.0.as_slice()), &mut pin_hash_enc)?;
-    let with_permissions = cx.facts.options.pin_uv_auth_token == Some(true);
+    // A token with permissions has at least one. Where the PIN alone is verified it has none.
+    let with_permissions =
+        cx.facts.options.pin_uv_auth_token == Some(true) && cx.purpose.permissions != Permissions::NONE;
     let sub_command = match method {
         Some(AuthorizationMethod::BuiltInToken) => subcommand::GET_TOKEN_USING_UV,
         _ if with_permissions => subcommand::GET_TOKEN_USING_PIN,

@@ -1,7 +1,7 @@
 //! Management: what is done with an authenticator besides registering and signing in.
 //!
 //! ```text
-//! pin            SetPin, ChangePin, Retries
+//! pin            SetPin, ChangePin, VerifyPin, Retries
 //! credentials    CredentialsMetadata, ListRelyingParties, ListCredentials, DeleteCredential, UpdateUser
 //! persistent     GetPersistentToken, recognize: to list credentials without the user, on a device known before
 //! fingerprints   SensorInfo, Enroll, ListFingerprints, ChangeFingerprints, CancelEnrollment
@@ -33,4 +33,4 @@ pub use device::{GetInfo, RawCommand, Reset, Selection};
 pub use fingerprints::{CancelEnrollment, ChangeFingerprints, Enroll, ListFingerprints, Sample, SensorInfo};
 pub use large_blobs::{ReadLargeBlobs, WriteLargeBlobs};
 pub use persistent::{GetPersistentToken, PersistentToken, recognize};
-pub use pin::{ChangePin, Retries, RetriesLeft, SetPin};
+pub use pin::{ChangePin, Retries, RetriesLeft, SetPin, VerifyPin};

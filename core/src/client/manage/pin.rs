@@ -54,6 +54,40 @@ pub struct SetPin;
 #[derive(Clone, Copy, Debug)]
 pub struct ChangePin;
 
+/// Verifies the PIN, and does nothing else. A right one resets the attempts. Tokens that were issued before are void.
+///
+/// ```
+/// use keyfob_core::client::{self, Cause, Ceremony, PinEntry, Prompt, UserInteraction};
+/// use keyfob_core::client::manage::{SetPin, VerifyPin};
+/// use keyfob_core::crypto::RustCrypto;
+/// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
+/// # use example::*;
+/// struct Typed(&'static str);
+///
+/// impl UserInteraction for Typed {
+///     fn request_new_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+///         pin.set(self.0);
+///         true
+///     }
+///     fn request_pin(&mut self, _: &Prompt<'_>, pin: &mut PinEntry) -> bool {
+///         pin.set(self.0);
+///         true
+///     }
+/// }
+///
+/// # let (mut key, mut buffer) = (Key::default(), [0; 4096]);
+/// let verified = client::run(Ceremony::new(VerifyPin, &mut buffer, RustCrypto, rng()), &mut key, &mut Typed("1234"), clock);
+/// assert_eq!(verified.unwrap_err().cause, Cause::PinNotSet);
+/// client::run(Ceremony::new(SetPin, &mut buffer, RustCrypto, rng()), &mut key, &mut Typed("1234"), clock)?;
+/// client::run(Ceremony::new(VerifyPin, &mut buffer, RustCrypto, rng()), &mut key, &mut Typed("1234"), clock)?;
+/// # Ok::<(), client::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Cause::PinNotSet`], [`Cause::Unsupported`].
+#[derive(Clone, Copy, Debug)]
+pub struct VerifyPin;
+
 /// Whether a PIN is set.
 ///
 /// # Errors
@@ -67,7 +101,7 @@ impl Operation for SetPin {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Nothing;
-    const PURPOSE: Purpose<'static> = Purpose { new_pin: Some(AuthorizationMethod::SetPin), ..Purpose::NONE };
+    const PURPOSE: Purpose<'static> = Purpose { pin_alone: Some(AuthorizationMethod::SetPin), ..Purpose::NONE };
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         if is_set(facts)? { Err(Cause::PinAlreadySet) } else { Ok(First::Authorize) }
@@ -82,7 +116,22 @@ impl Operation for ChangePin {
     type Outcome<'b> = ();
     type Item<'m> = Infallible;
     const FORGETS: Forgets = Forgets::Nothing;
-    const PURPOSE: Purpose<'static> = Purpose { new_pin: Some(AuthorizationMethod::ChangePin), ..Purpose::NONE };
+    const PURPOSE: Purpose<'static> = Purpose { pin_alone: Some(AuthorizationMethod::ChangePin), ..Purpose::NONE };
+
+    fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
+        if is_set(facts)? { Ok(First::Authorize) } else { Err(Cause::PinNotSet) }
+    }
+
+    fn outcome(&mut self, _: &[u8]) -> Result<(), Cause> {
+        Ok(())
+    }
+}
+
+impl Operation for VerifyPin {
+    type Outcome<'b> = ();
+    type Item<'m> = Infallible;
+    const FORGETS: Forgets = Forgets::Nothing;
+    const PURPOSE: Purpose<'static> = Purpose { pin_alone: Some(AuthorizationMethod::Pin), ..Purpose::NONE };
 
     fn examine(&mut self, _: &get_info::Response<'_>, facts: &Facts) -> Result<First, Cause> {
         if is_set(facts)? { Ok(First::Authorize) } else { Err(Cause::PinNotSet) }
