@@ -378,6 +378,10 @@ fn without_a_driver_it_has_sessions_and_a_status_and_nothing_else() {
         r#"{"capabilities": {"alwaysMatch": {"webauthn:virtualAuthenticators": "yes"}}}"#,
         r#"{"capabilities": {"alwaysMatch": {"webauthn:extension:prf": 1}}}"#,
         r#"{"capabilities": {"alwaysMatch": {"webauthn:other": true}}}"#,
+        r#"{"capabilities": {"alwaysMatch": {"browserName": "firefox"}}"#,
+        r#"{"capabilities": {}} {}"#,
+        r#"{"capabilities": {"firstMatch": [{}, {"webauthn:virtualAuthenticators": []}]}}"#,
+        &format!(r#"{{"capabilities": {{}}, "long": "{}"}}"#, "x".repeat(1 << 20)),
     ] {
         assert_eq!(error(call("POST /session", wrong)), as_error(INVALID_ARGUMENT), "{wrong}");
     }

@@ -198,9 +198,35 @@ def backed_up(browser):
     made = browser.call("create({authenticatorSelection: {residentKey: 'required'}, extensions: {prf: {}, credProps: true}})")
     check("a registration is backup eligible", made.get("flags") == {"UP", "UV", "BE"}, made)
     check("prf is enabled", made["clientExtensionResults"]["prf"].get("enabled") is True, made)
-    driver.execute("setProperties", {"authenticatorId": authenticator, "credentialId": made["id"], "backupState": True})
+    change = {"authenticatorId": authenticator, "credentialId": made["id"]}
+    driver.execute("setProperties", {**change, "backupState": True})
     signed_in = browser.call("get([])")
     check("and backed up from now on", signed_in.get("flags") == {"UP", "UV", "BE", "BS"}, signed_in)
+    driver.execute("setProperties", {**change, "backupEligibility": False, "backupState": False, "signCount": 99})
+    signed_in = browser.call("get([])")
+    check("neither, and with another counter", (signed_in.get("flags"), signed_in["signCount"]) == ({"UP", "UV"}, 100), signed_in)
+    driver.execute("removeVirtualAuthenticator", {"authenticatorId": authenticator})
+
+
+def blobs(browser):
+    """Extensions that Chromium has and Firefox has not."""
+    driver = browser.driver
+    configuration = {**VirtualAuthenticatorOptions(has_resident_key=True, has_user_verification=True,
+                     is_user_verified=True).to_dict(), "protocol": "ctap2_1", "extensions": ["largeBlob", "credBlob"]}
+    authenticator = driver.execute("addVirtualAuthenticator", configuration)["value"]
+    extensions = "{largeBlob: {support: 'required'}, credBlob: bytes('c21hbGw')}"
+    made = browser.call(f"create({{authenticatorSelection: {{residentKey: 'required'}}, extensions: {extensions}}})")
+    results = made.get("clientExtensionResults")
+    check("a page registers with largeBlob and credBlob", results == {"largeBlob": {"supported": True}, "credBlob": True}, made)
+    one = f"get(['{made['id']}'], {{userVerification: 'required', extensions: %s}})"
+    written = browser.call(one % "{largeBlob: {write: bytes('YSBibG9i')}}")
+    check("writes a blob", written["clientExtensionResults"] == {"largeBlob": {"written": True}}, written)
+    [held] = driver.execute("getCredentials", {"authenticatorId": authenticator})["value"]
+    check("which is among the credential's parameters", held.get("largeBlob") == "YSBibG9i", held)
+    driver.execute("removeAllCredentials", {"authenticatorId": authenticator})
+    driver.execute("addCredential", {"authenticatorId": authenticator, **held, "largeBlob": "bWluZQ"})
+    read = browser.call(one % "{largeBlob: {read: true}}")
+    check("and reads one that was added", read["clientExtensionResults"] == {"largeBlob": {"blob": "bWluZQ"}}, read)
     driver.execute("removeVirtualAuthenticator", {"authenticatorId": authenticator})
 
 
@@ -214,6 +240,8 @@ def python(name, options, page, *arguments):
             injects(browser, registers(browser))
             others(browser)
             backed_up(browser)
+            if name == "Chromium":
+                blobs(browser)
         finally:
             browser.driver.quit()
     print(f"{time.monotonic() - begin:.1f} s")

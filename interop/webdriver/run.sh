@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Selenium, not changed, drives the virtual authenticators of `keyfob webdriver`: Chromium through chromedriver, Firefox
 # through geckodriver, from Python and, where npm is reachable, from JavaScript. python-fido2 verifies what the pages get.
+# Before that python-fido2 is the client: it sees the effect of each command and each parameter.
 #
 # Needs: Linux, Rust, Python 3.10 or newer with venv, PyPI and crates.io once, and Debian's chromium, chromium-driver and
 # firefox-esr, which this script installs if it may; Node 20 and the npm registry once for JavaScript. Exit status: 0 if all
@@ -28,5 +29,6 @@ if [ "$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')" -ge 20 ] 2>/de
 fi
 
 need_packages relying-party requests==2.34.2 flask==3.1.3 fido2==2.2.1 selenium==4.51.0
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$here:$here/../python-fido2 NODE_MODULES=$node \
-    "$KEPT/bin/python" "$here/check.py" "$KEYFOB" "$GECKODRIVER"
+export PYTHONDONTWRITEBYTECODE=1
+"$KEYFOB" webdriver --listen 127.0.0.1:0 -- "$KEPT/bin/python" "$here/keys.py"
+NODE_MODULES=$node "$KEPT/bin/python" "$here/check.py" "$KEYFOB" "$GECKODRIVER"

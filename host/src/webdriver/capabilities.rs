@@ -1,63 +1,151 @@
 //! The capabilities of a session: those of virtual authenticators are ours, the others are the driver's.
 
+use keyfob_core::json::{Reader, Type};
 use serde_json::{Map, Value, json};
 
-use super::{configuration::EXTENSIONS, parameters::Parameters, problem::Problem};
+use super::{configuration::EXTENSIONS, problem::Problem};
 
 /// The prefix of our capabilities (WebAuthn L3 §11.1).
 const OURS: &str = "webauthn:";
 const VIRTUAL_AUTHENTICATORS: &str = "webauthn:virtualAuthenticators";
 const EXTENSION: &str = "webauthn:extension:";
 
-/// Takes our capabilities out of the parameters of a new session.
+/// The parameters of a new session without our capabilities. They are copied and not parsed, because they can hold
+/// extensions and profiles of a browser.
 ///
 /// # Errors
-/// invalid argument: one of them is not a boolean, or the parameters do not have the form of a new session.
+/// invalid argument: one of our capabilities is not a boolean, or the parameters do not have the form of a new session.
 /// session not created: no set of capabilities is left that can be matched.
-pub fn take_ours(parameters: &mut Parameters) -> Result<(), Problem> {
-    let wrong = || Problem::invalid_argument("capabilities is not an object");
-    let capabilities = parameters.0.get_mut("capabilities").and_then(Value::as_object_mut).ok_or_else(wrong)?;
+pub fn without_ours(parameters: &[u8]) -> Result<String, Problem> {
+    let mut r = Reader::new(parameters)?;
+    let mut out = String::with_capacity(parameters.len());
+    let mut is_there = false;
+    object(&mut r, &mut out, |name, r, out| {
+        if name != "capabilities" {
+            out.push_str(r.skip()?);
+            return Ok(true);
+        }
+        is_there = true;
+        capabilities(r, out)
+    })?;
+    r.finish()?;
+    if !is_there {
+        return Err(Problem::invalid_argument("capabilities is missing"));
+    }
+    Ok(out)
+}
+
+/// Copies the value of `capabilities`. The result is always true: it is kept.
+fn capabilities(r: &mut Reader<'_>, out: &mut String) -> Result<bool, Problem> {
     let refused = || Problem::session_not_created("no authenticator here has the extensions that are asked for");
-    if let Some(always) = capabilities.get_mut("alwaysMatch") {
-        let wrong = || Problem::invalid_argument("alwaysMatch is not an object");
-        if !take(always.as_object_mut().ok_or_else(wrong)?)? {
-            return Err(refused());
-        }
-    }
-    if let Some(first) = capabilities.get_mut("firstMatch") {
-        let wrong = || Problem::invalid_argument("firstMatch is not an array of objects");
-        let first = first.as_array_mut().filter(|sets| !sets.is_empty()).ok_or_else(wrong)?;
-        let mut matched = Vec::new();
-        for mut set in std::mem::take(first) {
-            if take(set.as_object_mut().ok_or_else(wrong)?)? {
-                matched.push(set);
+    is_a(r, Type::Object, "capabilities is not an object")?;
+    object(r, out, |name, r, out| {
+        match name {
+            "alwaysMatch" => {
+                is_a(r, Type::Object, "alwaysMatch is not an object")?;
+                if !set(r, out)? {
+                    return Err(refused());
+                }
             }
+            "firstMatch" => match first_match(r, out)? {
+                (0, _) => return Err(Problem::invalid_argument("firstMatch has no object")),
+                (_, 0) => return Err(refused()),
+                _ => {}
+            },
+            _ => out.push_str(r.skip()?),
         }
-        *first = matched;
-        if first.is_empty() {
-            return Err(refused());
+        Ok(true)
+    })?;
+    Ok(true)
+}
+
+/// Copies the sets of `firstMatch` that can be matched. Returns how many there were, and how many are copied.
+fn first_match(r: &mut Reader<'_>, out: &mut String) -> Result<(usize, usize), Problem> {
+    is_a(r, Type::Array, "firstMatch is not an array")?;
+    r.array()?;
+    out.push('[');
+    let (mut count, mut copied) = (0_usize, 0_usize);
+    while r.next_item()? {
+        count = count.saturating_add(1);
+        let before = out.len();
+        if copied > 0 {
+            out.push(',');
+        }
+        is_a(r, Type::Object, "firstMatch is not an array of objects")?;
+        if set(r, out)? {
+            copied = copied.saturating_add(1);
+        } else {
+            out.truncate(before);
         }
     }
+    out.push(']');
+    Ok((count, copied))
+}
+
+/// Copies a set of capabilities without ours. Returns whether ours can be matched.
+fn set(r: &mut Reader<'_>, out: &mut String) -> Result<bool, Problem> {
+    let mut is_matched = true;
+    object(r, out, |name, r, out| {
+        let is_ours = name.starts_with(OURS);
+        if is_ours {
+            is_matched &= matches(name, r)?;
+        } else {
+            out.push_str(r.skip()?);
+        }
+        Ok(!is_ours)
+    })?;
+    Ok(is_matched)
+}
+
+/// Reads the value of one of our capabilities. Returns whether it can be matched.
+fn matches(name: &str, r: &mut Reader<'_>) -> Result<bool, Problem> {
+    let is_asked_for = match r.next_type()? {
+        Type::Bool => r.bool()?,
+        Type::Null => r.skip().map(|_| false)?,
+        _ => return Err(Problem::invalid_argument(format!("{name} is not a boolean"))),
+    };
+    let extension = name.strip_prefix(EXTENSION);
+    let is_known = name == VIRTUAL_AUTHENTICATORS
+        || extension.is_some_and(|extension| EXTENSIONS.iter().any(|(known, _)| *known == extension));
+    if extension.is_none() && !is_known {
+        return Err(Problem::invalid_argument(format!("there is no capability {name}")));
+    }
+    Ok(is_known || !is_asked_for)
+}
+
+/// Copies an object member by member. `copy` gets a member's name, copies its value, and says whether the member stays.
+fn object(
+    r: &mut Reader<'_>,
+    out: &mut String,
+    mut copy: impl FnMut(&str, &mut Reader<'_>, &mut String) -> Result<bool, Problem>,
+) -> Result<(), Problem> {
+    is_a(r, Type::Object, "the parameters are not a JSON object")?;
+    r.object()?;
+    out.push('{');
+    let start = out.len();
+    while let Some(name) = r.next_member()? {
+        let before = out.len();
+        if before > start {
+            out.push(',');
+        }
+        out.extend(["\"", name.escaped(), "\":"]);
+        let name: String = name.chars().collect();
+        if !copy(&name, r, out)? {
+            out.truncate(before);
+        }
+    }
+    out.push('}');
     Ok(())
 }
 
-/// Takes our capabilities out of a set. Returns whether they can be matched.
-fn take(set: &mut Map<String, Value>) -> Result<bool, Problem> {
-    let ours: Vec<String> = set.keys().filter(|name| name.starts_with(OURS)).cloned().collect();
-    let mut is_matched = true;
-    for name in ours {
-        let value = set.remove(&name).unwrap_or_default();
-        let wrong = || Problem::invalid_argument(format!("{name} is not a boolean"));
-        let is_asked_for = value.as_bool().or_else(|| value.is_null().then_some(false)).ok_or_else(wrong)?;
-        let extension = name.strip_prefix(EXTENSION);
-        let is_known = name == VIRTUAL_AUTHENTICATORS
-            || extension.is_some_and(|extension| EXTENSIONS.iter().any(|(known, _)| *known == extension));
-        if extension.is_none() && !is_known {
-            return Err(Problem::invalid_argument(format!("there is no capability {name}")));
-        }
-        is_matched &= is_known || !is_asked_for;
+/// # Errors
+/// invalid argument, with `otherwise`: what follows has another type. Also when it is no JSON.
+fn is_a(r: &mut Reader<'_>, kind: Type, otherwise: &str) -> Result<(), Problem> {
+    match r.next_type() {
+        Ok(found) if found == kind => Ok(()),
+        Ok(_) => Err(Problem::invalid_argument(otherwise)),
+        Err(error) => Err(error.into()),
     }
-    Ok(is_matched)
 }
 
 /// Adds our capabilities to those of a session.
@@ -74,11 +162,13 @@ pub fn add_ours(capabilities: &mut Map<String, Value>, browser_name: Option<&str
 }
 
 /// The capabilities of a session without a driver: the browser's name is the one that is asked for.
-pub fn alone(parameters: &Parameters, browser_name: Option<&str>) -> Map<String, Value> {
-    let asked = |path: &str| parameters.0.get("capabilities")?.pointer(path)?.as_str();
-    let name = asked("/alwaysMatch/browserName").or_else(|| asked("/firstMatch/0/browserName")).unwrap_or("keyfob");
+pub fn alone(parameters: &str, browser_name: Option<&str>) -> Map<String, Value> {
+    let parameters: Value = serde_json::from_str(parameters).unwrap_or_default();
+    let asked = |path: &str| parameters.pointer(path)?.as_str();
+    let name =
+        asked("/capabilities/alwaysMatch/browserName").or_else(|| asked("/capabilities/firstMatch/0/browserName"));
     let mut capabilities = Map::new();
-    capabilities.insert("browserName".into(), name.into());
+    capabilities.insert("browserName".into(), name.unwrap_or("keyfob").into());
     capabilities.insert("browserVersion".into(), env!("CARGO_PKG_VERSION").into());
     capabilities.insert("platformName".into(), std::env::consts::OS.into());
     capabilities.insert("timeouts".into(), json!({ "script": 30_000, "pageLoad": 300_000, "implicit": 0 }));

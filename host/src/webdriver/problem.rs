@@ -4,8 +4,9 @@ use axum::{
     body::Body,
     http::{Response, StatusCode, header},
 };
+use keyfob_core::json;
 use keyfob_soft_authenticator::testing::TestError;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Why a request was not carried out. Nothing has changed.
 #[derive(Debug)]
@@ -54,8 +55,14 @@ impl Problem {
     }
 
     pub fn into_response(self) -> Response<Body> {
-        let value = json!({ "error": self.code, "message": self.message, "stacktrace": "" });
+        let value = serde_json::json!({ "error": self.code, "message": self.message, "stacktrace": "" });
         respond(self.status, &value)
+    }
+}
+
+impl From<json::Error> for Problem {
+    fn from(error: json::Error) -> Self {
+        Self::invalid_argument(format!("the parameters are not JSON: {error}"))
     }
 }
 
@@ -70,7 +77,7 @@ impl From<TestError> for Problem {
 
 /// A response of WebDriver with this value.
 pub fn respond(status: StatusCode, value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(json!({ "value": value }).to_string()));
+    let mut response = Response::new(Body::from(serde_json::json!({ "value": value }).to_string()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json; charset=utf-8"));

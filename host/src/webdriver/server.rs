@@ -1,6 +1,6 @@
 //! The server: which requests are answered here, and which are the driver's.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{future::IntoFuture, net::SocketAddr, pin::pin, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -14,6 +14,7 @@ use tokio::{
     process::Child,
     runtime,
     signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
     task, time,
 };
 
@@ -21,16 +22,18 @@ use super::{
     Arguments, capabilities,
     driver::{self, Use},
     keys::Ports,
-    parameters::Parameters,
     problem::{Problem, respond},
     sessions::{Sessions, new_id},
 };
 use crate::run::linux::code;
 
-/// The longest parameters of a command for authenticators, in bytes.
-const MAX_PARAMETERS: usize = 1 << 20;
-/// The longest parameters of a new session, in bytes: they can hold extensions and profiles of a browser.
-const MAX_SESSION: usize = 256 << 20;
+/// The longest body that is read here, of a request or of a driver's answer, in bytes.
+const MAX_BODY: usize = 1 << 20;
+/// The longest parameters of a new session with a driver, in bytes: they can hold extensions and profiles of a browser.
+const MAX_SESSION: usize = 64 << 20;
+
+/// How long the last answers may take when the driver has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// The exit status for a command that had to be killed, as of a shell.
 const KILLED: u8 = 128 + 9;
@@ -81,13 +84,21 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, String> {
         );
     }
     let router = Router::new().fallback(answer).with_state(app.clone());
+    let (open, closed) = oneshot::channel::<()>();
+    let until_closed = async { drop(closed.await) };
+    let mut server = pin!(axum::serve(listener, router).with_graceful_shutdown(until_closed).into_future());
     let ended = tokio::select! {
-        served = axum::serve(listener, router) => return served.map(|()| ExitCode::SUCCESS).map_err(cannot_listen),
+        served = &mut server => return served.map(|()| ExitCode::SUCCESS).map_err(cannot_listen),
         status = wait(&mut child) => Some(status.map_err(|error| format!("cannot wait for the program: {error}"))?),
         () = stop.asked() => None,
     };
     match (ended, driver) {
-        (Some(status), Some(_)) => Err(format!("the driver ended with {status}")),
+        (Some(status), Some(_)) => {
+            // The requests that wait for the driver are answered: it is gone.
+            drop(open);
+            let _ = time::timeout(LAST_ANSWERS, server).await;
+            Err(format!("the driver ended with {status}"))
+        }
         (Some(status), None) => Ok(ExitCode::from(code(status))),
         (None, _) => {
             // A driver that does not answer is killed.
@@ -165,8 +176,8 @@ impl App {
     /// A new session.
     async fn begin(&self, request: Request<Body>) -> Result<Response<Body>, Problem> {
         let (mut parts, body) = request.into_parts();
-        let mut parameters = Parameters::read(&read(body, MAX_SESSION).await?)?;
-        capabilities::take_ours(&mut parameters)?;
+        let limit = if self.driver.is_some() { MAX_SESSION } else { MAX_BODY };
+        let parameters = capabilities::without_ours(&read(body, limit).await?)?;
         let browser_name = self.browser_name.as_deref();
         let Some(driver) = self.driver else {
             let session = new_id()?;
@@ -174,11 +185,10 @@ impl App {
             self.sessions.begin(&session);
             return Ok(respond(StatusCode::OK, &json!({ "sessionId": session, "capabilities": capabilities })));
         };
-        let body = Value::Object(parameters.0).to_string();
-        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-        let response = driver::pass(driver, Request::from_parts(parts, Body::from(body))).await?;
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(parameters.len()));
+        let response = driver::pass(driver, Request::from_parts(parts, Body::from(parameters))).await?;
         let (parts, body) = response.into_parts();
-        let body = read(body, MAX_SESSION).await?;
+        let body = read(body, MAX_BODY).await?;
         let mut answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         let made = &mut answer["value"];
         if let Some(session) = made["sessionId"].as_str().filter(|_| parts.status.is_success()) {
@@ -209,7 +219,7 @@ impl App {
     async fn close(&self, session: &str, request: Request<Body>) -> Result<Response<Body>, Problem> {
         let Some(driver) = self.driver else { return Err(Problem::invalid_session_id(session)) };
         let (parts, body) = driver::pass(driver, request).await?.into_parts();
-        let body = read(body, MAX_SESSION).await?;
+        let body = read(body, MAX_BODY).await?;
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
         if parts.status.is_success() && answer["value"].as_array().is_some_and(Vec::is_empty) {
             self.unplug(session).await?;
@@ -227,7 +237,7 @@ impl App {
     async fn command(&self, path: &str, session: &str, request: Request<Body>) -> Result<Response<Body>, Problem> {
         let (sessions, path, session) = (self.sessions.clone(), path.to_owned(), session.to_owned());
         let (parts, body) = request.into_parts();
-        let body = read(body, MAX_PARAMETERS).await?;
+        let body = read(body, MAX_BODY).await?;
         let work = move || {
             let rest: Vec<&str> = path.split('/').skip(4).collect();
             sessions.command(parts.method.as_str(), &path, &session, &rest, &body)

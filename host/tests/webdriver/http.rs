@@ -26,6 +26,11 @@ impl Server {
         Self { process, address }
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// A new session.
     pub fn session(&self) -> Session {
         Session::begin(self.address)

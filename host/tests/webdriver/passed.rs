@@ -75,15 +75,17 @@ fn the_driver() {
                 }
                 "GET /go" => go.send(()).unwrap(),
                 "GET /exit" => std::process::exit(3),
+                "GET /hang-up" => return,
                 _ => {}
             }
             let is_wrong = body.contains("\"wrong\"");
+            let asked = if body.len() < 1 << 20 { Value::from(&*body) } else { body.len().into() };
             let value = match &*line {
                 "POST /session" if is_wrong => {
                     json!({ "error": "session not created", "message": "as asked", "stacktrace": "" })
                 }
                 "POST /session" => json!({ "sessionId": "of-driver", "capabilities": {
-                    "browserName": "firefox", "asked": body, "webauthn:extension:cmtgKey": true,
+                    "browserName": "firefox", "asked": asked, "webauthn:extension:cmtgKey": true,
                 } }),
                 _ => {
                     json!({ "line": line, "headers": headers, "body": body, "arguments": arguments, "devices": devices() })
@@ -170,11 +172,48 @@ fn a_new_session_is_the_drivers_without_our_capabilities_and_with_them_in_the_an
     assert_eq!(error(call(server.address, line, body)), as_error((404, "invalid session id")));
 }
 
+/// The most memory that this process has had, in bytes.
+fn most_memory(process: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
+}
+
 #[test]
-fn when_the_driver_ends_the_server_ends() {
+fn a_long_new_session_takes_a_few_times_its_length_in_memory() {
+    let (server, _folder) = with_driver(&[]);
+    let before = most_memory(server.id());
+    // Many small values.
+    let zeros = "0,".repeat(8 << 20);
+    let body = format!(
+        r#"{{"capabilities": {{"alwaysMatch": {{"webauthn:virtualAuthenticators": true, "x": [{zeros}0]}}}}}}"#
+    );
+    let (status, made) = call(server.address, "POST /session", &body);
+    let gone = r#""webauthn:virtualAuthenticators": true, "#.len();
+    assert_eq!(status, 200);
+    let passed = made["capabilities"]["asked"].as_u64().unwrap() as usize;
+    assert!((body.len() - gone - 8..=body.len() - gone).contains(&passed), "without spaces: {passed}");
+    let taken = most_memory(server.id()) - before;
+    assert!(taken < 4 * body.len(), "{taken} for {}", body.len());
+    let too_long = format!(r#"{{"capabilities": {{}}, "x": "{}"}}"#, "x".repeat(64 << 20));
+    assert_eq!(error(call(server.address, "POST /session", &too_long)), as_error((400, "invalid argument")));
+}
+
+#[test]
+fn a_driver_that_does_not_answer_is_an_unknown_error() {
+    let (server, _folder) = with_driver(&[]);
+    let (status, value) = call(server.address, "GET /hang-up", "");
+    assert!(value["message"].as_str().unwrap().starts_with("the driver does not answer: "), "{value}");
+    assert_eq!(error((status, value)), as_error((500, "unknown error")));
+    assert_eq!(call(server.address, "GET /status", "").0, 200, "the driver is still there");
+}
+
+#[test]
+fn when_the_driver_ends_the_server_answers_and_ends() {
     let (mut server, _folder) = with_driver(&[]);
-    // It ends before it answers: an error of the server's, or none at all.
-    let mut stream = send(server.address, "GET /exit", &format!("Host: {}\r\n", server.address), "");
-    let _ = stream.read_to_end(&mut Vec::new());
+    assert_eq!(call(server.address, "POST /session", r#"{"capabilities": {}}"#).0, 200);
+    let authenticator = r#"{"protocol": "ctap2", "transport": "usb"}"#;
+    assert_eq!(call(server.address, "POST /session/of-driver/webauthn/authenticator", authenticator).0, 200);
+    assert_eq!(error(call(server.address, "GET /exit", "")), as_error((500, "unknown error")));
     assert_eq!(server.wait(), Some(1));
 }
