@@ -79,6 +79,16 @@ install_packages() {
 # Sets KEPT to a Python environment with python-fido2 2.2.1. Exits with 77 if it cannot be installed from PyPI.
 need_fido2() { need_packages python-fido2 fido2==2.2.1; }
 
+# block FILE LANGUAGE NUMBER: the lines of that block of code, the NUMBERth of its language in a page of docs/.
+block() {
+    awk -v begin="\`\`\`$2" -v wanted="$3" \
+        '$0 == "```" { inside = 0 } inside { print } $0 == begin && ++number == wanted { inside = 1 }' \
+        "$(dirname "${BASH_SOURCE[0]}")/../docs/$1" | grep .
+}
+
+# Prints a port that is free.
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
 # need_npm FOLDER TARGET: installs what FOLDER/package-lock.json names into TARGET/node_modules. Exits with 77 if there is
 # no Node 20 or newer, or if the packages cannot be installed from the npm registry.
 need_npm() {

@@ -11,6 +11,7 @@ use keyfob_core::transport::hid::{REPORT_LEN, ReportLens};
 ///
 /// assert_eq!("tcp:localhost:7000".parse(), Ok(Address::Tcp("localhost:7000".into())));
 /// assert!("localhost:7000".parse::<Address>().is_err());
+/// assert!("tcp:localhost".parse::<Address>().is_err(), "without a port");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,7 +34,11 @@ impl Address {
     pub fn parse(text: &OsStr) -> Option<Self> {
         let rest = |form: &str| text.as_bytes().strip_prefix(form.as_bytes()).filter(|rest| !rest.is_empty());
         let unix = rest("unix:").map(|path| Self::Unix(OsStr::from_bytes(path).into()));
-        let tcp = || Some(Self::Tcp(str::from_utf8(rest("tcp:")?).ok()?.into()));
+        let tcp = || {
+            let address = str::from_utf8(rest("tcp:")?).ok()?;
+            let (host, port) = address.rsplit_once(':')?;
+            (!host.is_empty() && port.parse::<u16>().is_ok()).then(|| Self::Tcp(address.into()))
+        };
         #[cfg(target_os = "linux")]
         let hidraw = || rest("/dev/").map(|_| Self::Hidraw(text.into()));
         #[cfg(not(target_os = "linux"))]

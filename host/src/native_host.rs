@@ -112,13 +112,21 @@ impl Exception {
 
 impl From<Error> for Exception {
     fn from(error: Error) -> Self {
-        let name = match error.cause {
-            Cause::Status(Status::CREDENTIAL_EXCLUDED) => "InvalidStateError",
-            Cause::InvalidOption(InvalidOption::RpId | InvalidOption::Origin | InvalidOption::AppId) => "SecurityError",
-            Cause::NoCommonAlgorithm => "NotSupportedError",
-            _ => "NotAllowedError",
-        };
-        Self::new(name, error)
+        Self::new(name(error.cause), error)
+    }
+}
+
+/// The name of the DOMException for this cause. The table in docs/virtual-key.md has them.
+const fn name(cause: Cause) -> &'static str {
+    use InvalidOption::{Algorithms, AppId, Extensions, LargeBlob, Origin, PrfByCredential, RpId};
+    match cause {
+        Cause::Status(Status::CREDENTIAL_EXCLUDED) => "InvalidStateError",
+        Cause::InvalidOption(RpId | Origin | AppId) => "SecurityError",
+        Cause::InvalidOption(PrfByCredential) => "SyntaxError",
+        Cause::InvalidOption(Algorithms | Extensions | LargeBlob)
+        | Cause::NoCommonAlgorithm
+        | Cause::Status(Status::UNSUPPORTED_ALGORITHM) => "NotSupportedError",
+        _ => "NotAllowedError",
     }
 }
 
@@ -239,6 +247,23 @@ mod tests {
         );
         let framed = answer(&json!({ "type": "get", "sameOriginWithAncestors": false }), &address, cancelled());
         assert_eq!(framed.unwrap_err().message, "frames of other origins are not supported");
+    }
+
+    #[test]
+    fn a_status_of_the_key_becomes_the_exception_of_webauthn() {
+        let names = |status: u8| name(Cause::Status(Status(status)));
+        let special: Vec<_> = (0..=u8::MAX).map(|status| (status, names(status))).collect();
+        let special: Vec<_> = special.into_iter().filter(|(_, name)| *name != "NotAllowedError").collect();
+        assert_eq!(special, [(0x19, "InvalidStateError"), (0x26, "NotSupportedError")]);
+        for (option, expected) in [
+            (InvalidOption::RpId, "SecurityError"),
+            (InvalidOption::Origin, "SecurityError"),
+            (InvalidOption::Algorithms, "NotSupportedError"),
+            (InvalidOption::PrfByCredential, "SyntaxError"),
+        ] {
+            assert_eq!(name(Cause::InvalidOption(option)), expected);
+        }
+        assert_eq!(name(Cause::Timeout), "NotAllowedError");
     }
 
     #[test]

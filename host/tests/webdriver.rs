@@ -224,7 +224,8 @@ fn a_credential_that_is_not_valid_is_refused_and_not_added() {
         let refused = session.refused("POST", &path(&id, "credential"), &credential(&more));
         assert_eq!(refused, as_error(INVALID_ARGUMENT), "{more}");
     }
-    for body in ["", "[]", "7"] {
+    let long = credential(&json!({ "userName": "x".repeat(1 << 20) })).to_string();
+    for body in ["", "[]", "7", &long] {
         assert_eq!(error(session.call("POST", &path(&id, "credential"), body)), as_error(INVALID_ARGUMENT));
     }
     assert!(session.credentials(&id).is_empty());
@@ -347,9 +348,19 @@ fn unknown_paths_methods_and_sessions_are_told_apart() {
         assert_eq!(session.refused(method, rest, &json!({})), as_error((405, "unknown method")), "{method} {rest}");
     }
     let other = Session { address: server.address, id: "other".into() };
-    for (method, rest) in [("POST", "authenticator"), ("DELETE", &*format!("authenticator/{id}"))] {
-        let refused = other.refused(method, rest, &json!({ "protocol": "ctap2", "transport": "usb" }));
-        assert_eq!(refused, as_error((404, "invalid session id")));
+    let parameters = credential(&json!({ "protocol": "ctap2", "transport": "usb", "isUserVerified": true }));
+    for (method, rest) in [
+        ("POST", "authenticator".into()),
+        ("DELETE", format!("authenticator/{id}")),
+        ("POST", path(&id, "credential")),
+        ("GET", path(&id, "credentials")),
+        ("DELETE", path(&id, "credentials")),
+        ("DELETE", path(&id, "credentials/aWQ")),
+        ("POST", path(&id, "credentials/aWQ/props")),
+        ("POST", path(&id, "uv")),
+    ] {
+        let refused = other.refused(method, &rest, &parameters);
+        assert_eq!(refused, as_error((404, "invalid session id")), "{method} {rest}");
     }
     let second = server.session();
     assert_eq!(second.refused("DELETE", &format!("authenticator/{id}"), &Value::Null), as_error(INVALID_ARGUMENT));

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The lines of docs/virtual-key.md, as they stand there: a client developer's, an SSH user's, a web tester's.
+# The lines of docs/virtual-key.md, as they stand there: a client developer's, an SSH user's, a web tester's; and those of
+# docs/testing.md that have neither Rust nor a browser.
 #
 # Needs: Linux, Rust, Python 3.10 or newer with venv, PyPI once, and Debian's fido2-tools, openssh-client, chromium and
 # chromium-driver, which this script installs if it may. Exit status: 0 if all of them run, 77 if something that it needs
@@ -23,30 +24,36 @@ work=$(mktemp -d)
 server=
 trap 'kill $server 2>/dev/null || true; rm -rf "$work"' EXIT
 cd "$work"
-# block LANGUAGE NUMBER: the lines of that block of code.
-block() {
-    awk -v begin="\`\`\`$1" -v wanted="$2" '$0 == "```" { inside = 0 } inside { print } $0 == begin && ++number == wanted { inside = 1 }' \
-        "$here/../../docs/virtual-key.md"
-}
 mkdir bin
 ln -s "$KEYFOB" bin/keyfob
 export PATH=$PWD/bin:$KEPT/bin:$PATH
 
-[ "$(block sh 1 | wc -l)" -lt 10 ]
-block sh 1 | bash -e
+[ "$(block virtual-key.md sh 1 | wc -l)" -lt 10 ]
+block virtual-key.md sh 1 | bash -e
 echo "ok: the lines of a client developer"
-[ "$(block sh 2 | wc -l)" -lt 10 ]
+[ "$(block virtual-key.md sh 2 | wc -l)" -lt 10 ]
 mkdir -p target/debug
 cp "$SSH_SK" target/debug
-{ echo 'trap "ssh-agent -k >/dev/null || true" EXIT'; block sh 2; } | bash -e
+{ echo 'trap "ssh-agent -k >/dev/null || true" EXIT'; block virtual-key.md sh 2; } | bash -e
 echo "ok: the lines of an SSH user"
-[ "$(block python 1 | wc -l)" -lt 10 ]
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-block python 1 | sed "s/:8080/:$port/" >test.py
-block js 1 >register.js
+[ "$(block virtual-key.md python 1 | wc -l)" -lt 10 ]
+port=$(free_port)
+block virtual-key.md python 1 | sed "s/:8080/:$port/" >test.py
+block virtual-key.md js 1 >register.js
 "$KEYFOB_RP" serve --listen "127.0.0.1:$port" </dev/null >server.log 2>&1 &
 server=$!
 until grep -q "$port" server.log; do sleep 0.05; done
-block sh 3 | bash -e | tee registered
+block virtual-key.md sh 3 | bash -e | tee registered
 grep -Eq '^[A-Za-z0-9_-]{40,}$' registered
 echo "ok: the lines of a web tester"
+
+# With fewer clients, and for a shorter time.
+block testing.md console 1 | sed "s/^\$ //; s/:8080/:$port/; s/ 10000 / 20 /; s/--ramp 20/--ramp 1/; s/--duration 60/--duration 2/; s/ 100 / 10 /; s/ 100\$/ 10/" >load.sh
+[ "$(grep -c "^keyfob load .*:$port" load.sh)" = 3 ]
+bash -e load.sh >loaded 2>&1 || { cat loaded; false; }
+echo "ok: the lines of keyfob load"
+block testing.md python 1 >control.py
+PYTHONPATH=$here/../../host/examples/control python3 control.py | grep -Eq '^[A-Za-z0-9_-]{40,}$'
+echo "ok: the lines of the control socket in Python"
+block testing.md text 1 >spoken
+PYTHONPATH=$here/../../host/examples/control python3 "$here/testing.py" spoken

@@ -41,7 +41,7 @@ pub struct KeyArguments {
     /// The key: /dev/hidrawN, tcp:HOST:PORT or unix:PATH.
     ///
     /// Without this, the one that is plugged in. Of several, named here or plugged in, the one that is touched is taken.
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS")]
     key: Vec<Address>,
     /// Reads the PIN from this file descriptor.
     ///
@@ -59,17 +59,6 @@ pub struct KeyArguments {
     /// that the key answered, or null.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Reads an address, with a port behind TCP's host.
-fn address(text: &str) -> Result<Address, String> {
-    let address = text.parse::<Address>().map_err(|error| error.to_string())?;
-    match &address {
-        Address::Tcp(place) if place.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) => {
-            Err("it has no port: tcp:HOST:PORT".into())
-        }
-        _ => Ok(address),
-    }
 }
 
 /// A key that is open, its user, and what operations with it share.

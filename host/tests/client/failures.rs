@@ -70,12 +70,12 @@ fn without_a_key_it_is_said_that_there_is_none() {
         let message = format!("keyfob: there is no key at {address}: nothing listens there\n");
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(3), message));
     }
-    let output = keyfob(&["info", "--key", "tcp:localhost"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("it has no port"), "{}", text(&output.stderr));
-    let output = keyfob(&["info", "--key", "key"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("/dev/hidrawN, tcp:HOST:PORT or unix:PATH"));
+    for wrong in ["key", "tcp:localhost", "tcp:localhost:", "tcp:localhost:http", "tcp:localhost:65536", "tcp::7000"] {
+        let output = keyfob(&["info", "--key", wrong]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        let said = text(&output.stderr);
+        assert!(said.contains("/dev/hidrawN, tcp:HOST:PORT or unix:PATH"), "{wrong}: {said}");
+    }
 }
 
 #[test]

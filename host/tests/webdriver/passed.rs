@@ -87,6 +87,8 @@ fn the_driver() {
                 "POST /session" => json!({ "sessionId": "of-driver", "capabilities": {
                     "browserName": "firefox", "asked": asked, "webauthn:extension:cmtgKey": true,
                 } }),
+                // The windows that are left.
+                "DELETE /session/of-driver/window" => json!([]),
                 _ => {
                     json!({ "line": line, "headers": headers, "body": body, "arguments": arguments, "devices": devices() })
                 }
@@ -166,6 +168,11 @@ fn a_new_session_is_the_drivers_without_our_capabilities_and_with_them_in_the_an
     assert_eq!(seen("DELETE /session/of-driver"), 1, "until its session has ended");
     assert_eq!(seen("GET /status"), 0);
     assert_eq!(error(call(server.address, line, body)), as_error((404, "invalid session id")));
+
+    assert_eq!(call(server.address, "POST /session", asked).0, 200);
+    assert_eq!(call(server.address, line, body).0, 200);
+    assert_eq!(call(server.address, "DELETE /session/of-driver/window", "").1, json!([]));
+    assert_eq!(seen("GET /status"), 0, "the session ends with its last window");
 
     let wrong = r#"{"capabilities": {"alwaysMatch": {"browserName": "wrong"}}}"#;
     assert_eq!(error(call(server.address, "POST /session", wrong)), as_error((500, "session not created")));

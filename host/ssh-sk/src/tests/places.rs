@@ -50,7 +50,7 @@ fn the_environment_says_where_the_key_is_unless_an_option_does() {
         from(&[("KEYFOB_ADDRESS", "/dev/hidraw3")], &[]),
         Ok(Place::Key(Address::Hidraw("/dev/hidraw3".into())))
     );
-    for wrong in ["tcp:", "usb:1", "hidraw0", "/tmp/key"] {
+    for wrong in ["tcp:", "tcp:localhost", "usb:1", "hidraw0", "/tmp/key"] {
         assert_eq!(from(&[("KEYFOB_ADDRESS", wrong)], &[]), Err(ERR_DEVICE_NOT_FOUND), "{wrong}");
     }
     assert_eq!(from(&[], &[]), Err(ERR_DEVICE_NOT_FOUND));
