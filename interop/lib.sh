@@ -4,11 +4,11 @@
 #   KEYFOB_CACHE  where downloads are kept; ~/.cache/keyfob by default
 
 # built FILE PACKAGE [SWITCH...]: builds a package of this workspace, and prints the absolute path of what it makes, which
-# cargo puts at FILE. The dev profile, because it checks for overflow.
+# cargo puts at FILE. The dev profile, because it checks for overflow. WORKSPACE is the folder of another workspace.
 built() {
     local file=$1 manifest target
     shift
-    manifest=$(dirname "${BASH_SOURCE[0]}")/../Cargo.toml
+    manifest=$(dirname "${BASH_SOURCE[0]}")/../${WORKSPACE:-.}/Cargo.toml
     cargo build --locked --quiet --manifest-path "$manifest" --package "$@" >&2 || return
     target=$(cargo metadata --locked --no-deps --format-version 1 --manifest-path "$manifest" |
         python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])') || return
@@ -34,6 +34,12 @@ need_keyfob_rp() {
 need_ssh_sk() {
     [ -n "${SSH_SK:-}" ] || SSH_SK=$(built libkeyfob_ssh_sk.so keyfob-ssh-sk)
     SSH_SK=$(realpath "$SSH_SK")
+}
+
+# Sets AGE_PLUGIN to the absolute path of the plugin for age under test.
+need_age_plugin() {
+    [ -n "${AGE_PLUGIN:-}" ] || AGE_PLUGIN=$(WORKSPACE=downstream built age-plugin-keyfob downstream-age-plugin)
+    AGE_PLUGIN=$(realpath "$AGE_PLUGIN")
 }
 
 # Sets EXAMPLE to the absolute path of this example of the keyfob package.
