@@ -89,6 +89,59 @@ message! {
 }
 
 message! {
+    /// The statement of the format "tpm".
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub text struct Tpm<'a> {
+        /// The algorithm of the signature, whose hash function makes `extraData` too.
+        b"alg" => alg: required Algorithm,
+        /// The signature over `cert_info`.
+        b"sig" => sig: required &'a [u8],
+        /// The version of the TPM's specification: "2.0".
+        b"ver" => ver: required &'a str,
+        /// The certificate of the attestation key and its chain, DER.
+        b"x5c" => x5c: required List<'a, &'a [u8]>,
+        /// The credential's key: a `TPMT_PUBLIC`.
+        b"pubArea" => pub_area: required &'a [u8],
+        /// What is signed: a `TPMS_ATTEST`.
+        b"certInfo" => cert_info: required &'a [u8],
+    }
+}
+
+message! {
+    /// The statement of the format "android-key".
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub text struct AndroidKey<'a> {
+        /// The algorithm of the signature.
+        b"alg" => alg: required Algorithm,
+        /// The signature over authData and clientDataHash.
+        b"sig" => sig: required &'a [u8],
+        /// The certificate of the credential's key and its chain, DER.
+        b"x5c" => x5c: required List<'a, &'a [u8]>,
+    }
+}
+
+message! {
+    /// The statement of the format "apple".
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub text struct Apple<'a> {
+        /// The certificate of the credential's key and its chain, DER.
+        b"x5c" => x5c: required List<'a, &'a [u8]>,
+    }
+}
+
+message! {
+    /// The statement of the format "android-safetynet". The service behind it has ended, and WebAuthn L3 calls the format
+    /// deprecated: it is read, but not verified.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub text struct AndroidSafetyNet<'a> {
+        /// The version of the service.
+        b"ver" => ver: required &'a str,
+        /// The service's answer, a JSON Web Signature.
+        b"response" => response: required &'a [u8],
+    }
+}
+
+message! {
     /// One of the statements of the format "compound".
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub text struct Element<'a> {
@@ -122,6 +175,18 @@ pub enum Statement<'a> {
     Packed(Packed<'a>),
     /// "fido-u2f".
     FidoU2f(FidoU2f<'a>),
+    /// "tpm".
+    #[cfg(feature = "platform-attestation")]
+    Tpm(Tpm<'a>),
+    /// "android-key".
+    #[cfg(feature = "platform-attestation")]
+    AndroidKey(AndroidKey<'a>),
+    /// "apple".
+    #[cfg(feature = "platform-attestation")]
+    Apple(Apple<'a>),
+    /// "android-safetynet".
+    #[cfg(feature = "platform-attestation")]
+    AndroidSafetyNet(AndroidSafetyNet<'a>),
     /// "compound": at least two statements, each of which [`Element::decode`] reads.
     Compound(List<'a, Element<'a>>),
     /// A format this version does not read.
@@ -145,6 +210,14 @@ impl<'a> Statement<'a> {
         match format {
             "packed" => cbor::decode_unique(statement.0).map(Self::Packed),
             "fido-u2f" => cbor::decode_unique(statement.0).map(Self::FidoU2f),
+            #[cfg(feature = "platform-attestation")]
+            "tpm" => cbor::decode_unique(statement.0).map(Self::Tpm),
+            #[cfg(feature = "platform-attestation")]
+            "android-key" => cbor::decode_unique(statement.0).map(Self::AndroidKey),
+            #[cfg(feature = "platform-attestation")]
+            "apple" => cbor::decode_unique(statement.0).map(Self::Apple),
+            #[cfg(feature = "platform-attestation")]
+            "android-safetynet" => cbor::decode_unique(statement.0).map(Self::AndroidSafetyNet),
             "compound" => {
                 let elements: List<'a, Element<'a>> = cbor::decode_unique(statement.0)?;
                 for element in &elements {
@@ -162,12 +235,36 @@ impl<'a> Statement<'a> {
         }
     }
 
+    /// The attestation certificate and its chain, in the statements that have one. Those of the elements of a compound
+    /// statement are not among them.
+    pub const fn x5c(&self) -> Option<List<'a, &'a [u8]>> {
+        match self {
+            Self::Packed(packed) => packed.x5c,
+            Self::FidoU2f(u2f) => Some(u2f.x5c),
+            #[cfg(feature = "platform-attestation")]
+            Self::Tpm(tpm) => Some(tpm.x5c),
+            #[cfg(feature = "platform-attestation")]
+            Self::AndroidKey(android_key) => Some(android_key.x5c),
+            #[cfg(feature = "platform-attestation")]
+            Self::Apple(apple) => Some(apple.x5c),
+            _ => None,
+        }
+    }
+
     /// The format's identifier.
     pub const fn format(&self) -> &'a str {
         match self {
             Self::None => "none",
             Self::Packed(_) => "packed",
             Self::FidoU2f(_) => "fido-u2f",
+            #[cfg(feature = "platform-attestation")]
+            Self::Tpm(_) => "tpm",
+            #[cfg(feature = "platform-attestation")]
+            Self::AndroidKey(_) => "android-key",
+            #[cfg(feature = "platform-attestation")]
+            Self::Apple(_) => "apple",
+            #[cfg(feature = "platform-attestation")]
+            Self::AndroidSafetyNet(_) => "android-safetynet",
             Self::Compound(_) => "compound",
             Self::Other { format, .. } => format,
         }
@@ -180,6 +277,14 @@ impl Write for Statement<'_> {
             Self::None => w.map(0),
             Self::Packed(packed) => packed.write(w),
             Self::FidoU2f(fido_u2f) => fido_u2f.write(w),
+            #[cfg(feature = "platform-attestation")]
+            Self::Tpm(tpm) => tpm.write(w),
+            #[cfg(feature = "platform-attestation")]
+            Self::AndroidKey(android_key) => android_key.write(w),
+            #[cfg(feature = "platform-attestation")]
+            Self::Apple(apple) => apple.write(w),
+            #[cfg(feature = "platform-attestation")]
+            Self::AndroidSafetyNet(safety_net) => safety_net.write(w),
             Self::Compound(elements) => elements.write(w),
             Self::Other { statement, .. } => statement.write(w),
         }

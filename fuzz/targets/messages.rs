@@ -3,7 +3,7 @@
 #![no_main]
 
 use keyfob_core::{
-    attestation::{Element, FidoU2f, Packed, RawStatement, Statement},
+    attestation::{AndroidKey, AndroidSafetyNet, Apple, Element, FidoU2f, Packed, RawStatement, Statement, Tpm},
     cbor::{self, Raw},
     ctap2::{
         CredentialDescriptor, RpEntity, UserEntity, bio_enrollment, client_pin, config, credential_management,
@@ -38,6 +38,10 @@ fuzz_target!(|bytes: &[u8]| {
     message!(bytes, CredentialDescriptor<'_>);
     message!(bytes, Packed<'_>);
     message!(bytes, FidoU2f<'_>);
+    message!(bytes, Tpm<'_>);
+    message!(bytes, AndroidKey<'_>);
+    message!(bytes, Apple<'_>);
+    message!(bytes, AndroidSafetyNet<'_>);
     message!(bytes, Element<'_>);
 
     // Parameters are read from the bytes that are authenticated.
@@ -47,7 +51,9 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(cbor::decode::<Raw<'_>>(params.0).is_ok());
         assert_eq!(request.params::<config::SetMinPinLength<'_>>().ok(), cbor::decode(params.0).ok());
     }
-    for format in ["none", "packed", "fido-u2f", "compound", "other"] {
+    for format in
+        ["none", "packed", "fido-u2f", "tpm", "android-key", "apple", "android-safetynet", "compound", "other"]
+    {
         if let Ok(statement) = Statement::decode(format, Some(RawStatement(bytes))) {
             assert_eq!(statement.format(), format);
             // The statement of "none" is always written as an empty map, also if it was absent.

@@ -11,12 +11,14 @@ pub struct Tenant {
     pub name: String,
     /// The origins of its pages and apps, serialised.
     pub origins: Vec<String>,
+    /// The origins of the pages that may have one of its pages in a frame. `None`: no page may.
+    pub frames: Option<Vec<String>>,
 }
 
 impl Tenant {
     /// A relying party whose only origin is `https://` and its RP ID.
     pub fn new(rp_id: &str) -> Self {
-        Self { rp_id: rp_id.into(), name: rp_id.into(), origins: vec![format!("https://{rp_id}")] }
+        Self { rp_id: rp_id.into(), name: rp_id.into(), origins: vec![format!("https://{rp_id}")], frames: None }
     }
 
     /// Reads `RP_ID` or `RP_ID=ORIGIN,ORIGIN`.
@@ -29,13 +31,18 @@ impl Tenant {
             return tenant.checked();
         };
         let origins = origins.split(',').map(str::to_owned).collect();
-        Self { rp_id: rp_id.into(), name: rp_id.into(), origins }.checked()
+        Self { rp_id: rp_id.into(), name: rp_id.into(), origins, frames: None }.checked()
     }
 
     /// The relying party localhost of a server on this machine, with its page at that port.
     pub fn localhost(port: u16) -> Self {
         let origins = vec!["http://localhost".into(), format!("http://localhost:{port}"), "https://localhost".into()];
-        Self { rp_id: "localhost".into(), name: "keyfob".into(), origins }
+        Self { rp_id: "localhost".into(), name: "keyfob".into(), origins, frames: None }
+    }
+
+    /// The same, as verification takes it.
+    pub(crate) fn top_origins(&self) -> Option<Vec<&str>> {
+        self.frames.as_ref().map(|frames| frames.iter().map(String::as_str).collect())
     }
 
     fn checked(self) -> Result<Self, String> {

@@ -12,7 +12,11 @@ mod answers;
 mod certificates;
 #[path = "rest/conformance.rs"]
 mod conformance;
+#[path = "rest/formats.rs"]
+mod formats;
 #[path = "rest/regressions.rs"]
 mod regressions;
 #[path = "rest/rsa.rs"]
 mod rsa;
+#[path = "rest/vectors.rs"]
+mod vectors;

@@ -16,7 +16,7 @@ use rand_core::TryCryptoRng;
 
 pub use crate::cose::P256Point;
 use crate::{
-    bytes::{Secret, wipe},
+    bytes::{self, Secret, wipe},
     cose::{Algorithm, CoseKey},
 };
 
@@ -72,6 +72,19 @@ pub trait Sha256: Clone {
     fn finish(self) -> [u8; 32];
 }
 
+/// The hash functions that a TPM may use in its attestation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashFunction {
+    /// SHA-1.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
 /// SHA-256 and what is built on it.
 pub trait Hash {
     /// A running hash of this backend.
@@ -88,6 +101,20 @@ pub trait Hash {
     fn hkdf_sha256(&self, salt: &[u8], ikm: &[u8], info: &[u8]) -> [u8; 32] {
         let prk = Secret(self.hmac_sha256(salt, &[ikm]));
         self.hmac_sha256(&*prk, &[info, &[1]])
+    }
+
+    /// Writes the hash of the concatenated `parts` and returns its length in bytes. Only verification of the attestation
+    /// format "tpm" calls this. Every backend has SHA-256; the others are for hosts.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`].
+    fn digest(&self, function: HashFunction, parts: &[&[u8]], digest: &mut [u8; 64]) -> Result<usize, Error> {
+        if function != HashFunction::Sha256 {
+            return Err(Error::Unsupported);
+        }
+        let hash = self.sha256(parts);
+        bytes::put(digest, &hash);
+        Ok(hash.len())
     }
 
     /// SHA-256 of the concatenated `parts`.

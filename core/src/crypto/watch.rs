@@ -3,7 +3,7 @@
 
 use rand_core::TryCryptoRng;
 
-use super::{Agreement, Cipher, Error, HEDGE, Hash, P256Point, P256Secret, Sign, Verify};
+use super::{Agreement, Cipher, Error, HEDGE, Hash, HashFunction, P256Point, P256Secret, Sign, Verify};
 use crate::{
     bytes,
     cose::{Algorithm, CoseKey},
@@ -160,6 +160,10 @@ impl<F: Forward<Backend: Hash>> Hash for F {
     fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
         let _ = self.watch().before(CryptoCall::Hmac(key));
         self.backend().hmac_sha256(key, parts)
+    }
+
+    fn digest(&self, function: HashFunction, parts: &[&[u8]], digest: &mut [u8; 64]) -> Result<usize, Error> {
+        self.backend().digest(function, parts, digest)
     }
 
     fn sha256(&self, parts: &[&[u8]]) -> [u8; 32] {

@@ -122,7 +122,7 @@ fn causes(cbor: cbor::Error) -> [Cause; 42] {
     ]
 }
 
-fn refusals(cbor: cbor::Error, json: json::Error) -> [verify::Error; 34] {
+fn refusals(cbor: cbor::Error, json: json::Error) -> [verify::Error; 41] {
     use verify::Error::*;
     [
         ClientData(json),
@@ -143,11 +143,18 @@ fn refusals(cbor: cbor::Error, json: json::Error) -> [verify::Error; 34] {
         CredentialKey,
         AttestationNotAccepted,
         Format,
+        Retired,
         Statement(cbor),
         StatementNotEmpty,
         AttestationAlgorithm,
         Certificate,
         CertificateKey,
+        AttestedKey,
+        AttestedData,
+        PublicArea,
+        CertInfo,
+        KeyDescription,
+        KeyAuthorization,
         Validity,
         Chain,
         Constraints,

@@ -153,6 +153,10 @@ fn codec(name: &str) -> Codec {
         "CredentialDescriptor" CredentialDescriptor<'_>,
         "attestation::Packed" attestation::Packed<'_>,
         "attestation::FidoU2f" attestation::FidoU2f<'_>,
+        "attestation::Tpm" attestation::Tpm<'_>,
+        "attestation::AndroidKey" attestation::AndroidKey<'_>,
+        "attestation::Apple" attestation::Apple<'_>,
+        "attestation::AndroidSafetyNet" attestation::AndroidSafetyNet<'_>,
         "attestation::Element" attestation::Element<'_>,
     }
 }

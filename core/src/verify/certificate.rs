@@ -75,6 +75,16 @@ const ORGANIZATIONAL_UNIT: &[u8] = b"\x55\x04\x0B";
 /// id-at-commonName, 2.5.4.3.
 const COMMON_NAME: &[u8] = b"\x55\x04\x03";
 
+/// directoryName among alternative names (RFC 5280 §4.2.1.6).
+#[cfg(feature = "platform-attestation")]
+const DIRECTORY_NAME: u8 = 0xA4;
+/// tcg-kp-AIKCertificate, 2.23.133.8.3 (WebAuthn L3 §8.3.1).
+#[cfg(feature = "platform-attestation")]
+const TPM_ATTESTATION_KEY: &[u8] = b"\x67\x81\x05\x08\x03";
+/// tcg-at-tpmManufacturer, tcg-at-tpmModel and tcg-at-tpmVersion: 2.23.133.2.1 to .3.
+#[cfg(feature = "platform-attestation")]
+const TPM_NAME: [&[u8]; 3] = [b"\x67\x81\x05\x02\x01", b"\x67\x81\x05\x02\x02", b"\x67\x81\x05\x02\x03"];
+
 /// A parsed certificate. The members hold the contents of their DER elements.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Certificate<'a> {
@@ -233,6 +243,39 @@ impl<'a> Certificate<'a> {
             && self.is_end_entity() == Some(true)
     }
 
+    /// Whether this certificate is of a TPM's attestation key (WebAuthn L3 §8.3.1): version 3, an empty subject, the TPM's
+    /// manufacturer, model and version as its alternative name, the key's purpose, not a certification authority.
+    #[cfg(feature = "platform-attestation")]
+    pub(super) fn is_attestation_key(&self) -> bool {
+        let tpm = self.tpm();
+        let is_whole = tpm.is_some_and(|name| TPM_NAME.iter().all(|part| attribute(name, part).is_some()));
+        let mut purposes =
+            self.value(EXTENDED_KEY_USAGE).and_then(|mut value| value.take(SEQUENCE)).unwrap_or(Der(&[]));
+        let mut is_for_it = false;
+        while let Some(purpose) = purposes.take(OBJECT_IDENTIFIER) {
+            is_for_it |= purpose.0 == TPM_ATTESTATION_KEY;
+        }
+        self.version == [2] && self.subject.0.is_empty() && is_whole && is_for_it && self.is_end_entity() == Some(true)
+    }
+
+    /// The first name of the kind directoryName among the alternative names (RFC 5280 §4.2.1.6).
+    #[cfg(feature = "platform-attestation")]
+    fn tpm(&self) -> Option<Der<'a>> {
+        let mut names = self.value(SUBJECT_ALT_NAME)?.take(SEQUENCE)?;
+        while let Some((tag, mut name)) = names.next() {
+            if tag == DIRECTORY_NAME {
+                return name.take(SEQUENCE);
+            }
+        }
+        None
+    }
+
+    /// The value of an extension. `None` if there is none, or a malformed one.
+    #[cfg(feature = "platform-attestation")]
+    pub(super) fn value(&self, extension: &[u8]) -> Option<Der<'a>> {
+        self.extension(extension).ok()?.map(|extension| extension.value)
+    }
+
     /// Whether the certificate may attest `aaguid`: its extension, if present, names it and is not critical.
     pub(super) fn attests(&self, aaguid: &[u8; 16]) -> bool {
         match self.extension(AAGUID) {
@@ -299,16 +342,8 @@ impl<'a> Certificate<'a> {
     }
 
     /// The first attribute of that type in the subject.
-    fn subject(&self, attribute: &[u8]) -> Option<&'a [u8]> {
-        let mut names = self.subject;
-        while let Some(mut relative) = names.take(SET) {
-            while let Some(mut pair) = relative.take(SEQUENCE) {
-                if pair.take(OBJECT_IDENTIFIER)?.0 == attribute {
-                    return pair.next().map(|(_, value)| value.0);
-                }
-            }
-        }
-        None
+    fn subject(&self, id: &[u8]) -> Option<&'a [u8]> {
+        attribute(self.subject, id)
     }
 
     fn extension(&self, id: &[u8]) -> Result<Option<Extension<'a>>, Malformed> {
@@ -321,6 +356,18 @@ impl<'a> Certificate<'a> {
         }
         Ok(None)
     }
+}
+
+/// The first attribute of that type in a name.
+fn attribute<'a>(mut name: Der<'a>, id: &[u8]) -> Option<&'a [u8]> {
+    while let Some(mut relative) = name.take(SET) {
+        while let Some(mut pair) = relative.take(SEQUENCE) {
+            if pair.take(OBJECT_IDENTIFIER)?.0 == id {
+                return pair.next().map(|(_, value)| value.0);
+            }
+        }
+    }
+    None
 }
 
 /// The next extension, and its identifier.

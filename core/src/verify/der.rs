@@ -9,6 +9,10 @@ const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 pub(super) const SEQUENCE: u8 = 0x30;
 pub(super) const SET: u8 = 0x31;
+#[cfg(feature = "platform-attestation")]
+pub(super) const ENUMERATED: u8 = 0x0A;
+/// In the first byte of a tag: the number is in the bytes behind it.
+const LONG_TAG: u8 = 0x1F;
 
 /// A time, as the decimal digits YYYYMMDDhhmmss (RFC 5280 §4.1.2.5).
 pub(super) fn time(der: &mut Der<'_>) -> Option<u64> {
@@ -52,10 +56,30 @@ impl<'a> Der<'a> {
 
     /// The tag and the contents of the next element. At the end or for invalid DER it is `None`, and nothing is read.
     pub(super) fn next(&mut self) -> Option<(u8, Der<'a>)> {
-        let (&[tag, short], rest) = self.0.split_first_chunk()?;
-        if tag & 0x1F == 0x1F {
+        let (&tag, rest) = self.0.split_first()?;
+        if tag & LONG_TAG == LONG_TAG {
             return None; // certificates have no tags of several bytes
         }
+        self.contents(rest).map(|contents| (tag, contents))
+    }
+
+    /// The number and the contents of the next element, which has a context-specific, constructed tag of up to 14 bits.
+    #[cfg(feature = "platform-attestation")]
+    pub(super) fn tagged(&mut self) -> Option<(u16, Der<'a>)> {
+        let (number, rest) = match self.0 {
+            [0xBF, number @ LONG_TAG..=0x7F, rest @ ..] => (u16::from(*number), rest),
+            [0xBF, high @ 0x81..=0xFF, low @ 0x00..=0x7F, rest @ ..] => {
+                (u16::from(high & 0x7F) << 7 | u16::from(*low), rest)
+            }
+            [tag @ 0xA0..=0xBE, rest @ ..] => (u16::from(tag & LONG_TAG), rest),
+            _ => return None,
+        };
+        self.contents(rest).map(|contents| (number, contents))
+    }
+
+    /// Reads the length and the contents of an element whose tag comes before `rest`.
+    fn contents(&mut self, rest: &'a [u8]) -> Option<Der<'a>> {
+        let (&short, rest) = rest.split_first()?;
         let (length, rest) = match short {
             0x00..=0x7F => (usize::from(short), rest),
             0x81 => match rest.split_first()? {
@@ -70,7 +94,7 @@ impl<'a> Der<'a> {
         };
         let (contents, rest) = rest.split_at_checked(length)?;
         self.0 = rest;
-        Some((tag, Der(contents)))
+        Some(Der(contents))
     }
 
     /// The contents of the next element if it has this tag.

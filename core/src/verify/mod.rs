@@ -14,6 +14,10 @@ use crate::{
     webauthn::{ClientDataType, CollectedClientData},
 };
 
+#[cfg(feature = "platform-attestation")]
+mod android_key;
+#[cfg(feature = "platform-attestation")]
+mod apple;
 mod assertion;
 mod attestation;
 mod certificate;
@@ -21,6 +25,8 @@ mod chain;
 mod der;
 mod policy;
 mod registration;
+#[cfg(feature = "platform-attestation")]
+mod tpm;
 
 pub use assertion::{AssertionResponse, StoredCredential, VerifiedAssertion, assertion};
 pub use attestation::{AttestationType, attestation};
@@ -100,6 +106,8 @@ pub enum Error {
     AttestationNotAccepted,
     /// The attestation statement is of a format this version does not verify.
     Format,
+    /// The attestation statement is of a format that is not accepted any more: "android-safetynet".
+    Retired,
     /// The attestation statement is malformed.
     Statement(cbor::Error),
     /// The attestation statement of the format "none" is not empty.
@@ -112,6 +120,21 @@ pub enum Error {
     /// The attestation certificate's key does not fit the statement's algorithm, or is of a type that this version does
     /// not read.
     CertificateKey,
+    /// What is attested is another key than the credential's: the TPM's public area, or the key in the certificate of
+    /// "android-key" and "apple".
+    AttestedKey,
+    /// What is attested is another registration: the TPM's `extraData`, the challenge of "android-key", the nonce of
+    /// "apple".
+    AttestedData,
+    /// The public area in the statement of a TPM is malformed, or has a key of a type that this version does not read.
+    PublicArea,
+    /// What the TPM signed is malformed, was not made inside a TPM, or does not certify the key in the public area.
+    CertInfo,
+    /// The certificate of "android-key" has no description of its key, or a malformed one.
+    KeyDescription,
+    /// The key of "android-key" was not made in the trusted environment, is not for signatures, or belongs to all
+    /// applications.
+    KeyAuthorization,
     /// A certificate is not valid yet, or has expired.
     Validity,
     /// The certificate chain does not lead to a trusted certificate, or is out of order.

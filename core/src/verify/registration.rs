@@ -91,11 +91,6 @@ pub fn registration<'a>(
     let zero = *credential.aaguid == [0; 16];
     check(!policy.u2f_aaguid_is_zero || object.fmt != FIDO_U2F || zero, Error::AaguidNotZero)?;
     // 24.
-    let accepted = match attestation {
-        AttestationType::None => policy.accept_none,
-        AttestationType::SelfAttestation => policy.accept_self,
-        AttestationType::Certificates(_) => true,
-    };
-    check(accepted, Error::AttestationNotAccepted)?;
+    check(attestation.is_accepted(policy), Error::AttestationNotAccepted)?;
     Ok(VerifiedRegistration { credential, auth_data: parsed, attestation })
 }

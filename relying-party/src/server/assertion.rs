@@ -46,7 +46,7 @@ pub(super) async fn options(
             None => return Err(Problem::NoAccount),
         },
     };
-    let challenge = random::bytes().map_err(|error| Problem::Internal(error.to_string()))?;
+    let challenge = random::bytes::<32>().map_err(|error| Problem::Internal(error.to_string()))?.to_vec();
     let mut reply = Reply::new(json!({
         "challenge": encode(&challenge),
         "timeout": app.options.timeout.saturating_mul(1000),
@@ -93,11 +93,12 @@ pub(super) async fn result(
     let credential = app.storage.credential(&ceremony.rp_id, &id).await?.ok_or(Problem::UnknownCredential)?;
     let tenant = app.served(&ceremony.rp_id)?;
     let origins: Vec<&str> = tenant.origins.iter().map(String::as_str).collect();
+    let top_origins = tenant.top_origins();
     let allowed: Vec<&[u8]> = ceremony.allowed.iter().map(Vec::as_slice).collect();
     let expected = Expected {
         challenge: &ceremony.challenge,
         origins: &origins,
-        top_origins: None,
+        top_origins: top_origins.as_deref(),
         rp_id: &ceremony.rp_id,
         user_presence: true,
         user_verification: ceremony.user_verification,

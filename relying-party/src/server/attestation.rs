@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::HeaderMap};
 use keyfob_core::{
+    attestation::{Element, Statement},
     auth_data::Flags,
+    cbor::List,
     cose::Algorithm,
     verify::{self, Anchors, AttestationResponse, AttestationType, Expected},
     webauthn::{AttestationObject, ClientDataType},
@@ -50,7 +52,7 @@ pub(super) async fn options(
     let credentials = app.storage.credentials(&tenant.rp_id, &account.handle).await?;
     let exclude: Vec<Value> = credentials.iter().map(account::descriptor).collect();
 
-    let challenge = random::bytes().map_err(|error| Problem::Internal(error.to_string()))?;
+    let challenge = random::bytes::<32>().map_err(|error| Problem::Internal(error.to_string()))?.to_vec();
     let params: Vec<Value> =
         wishes.algorithms.iter().map(|algorithm| json!({ "type": "public-key", "alg": algorithm.0 })).collect();
     let mut reply = Reply::new(json!({
@@ -166,11 +168,12 @@ pub(super) async fn result(
 
     let tenant = app.served(&ceremony.rp_id)?;
     let origins: Vec<&str> = tenant.origins.iter().map(String::as_str).collect();
+    let top_origins = tenant.top_origins();
     let algorithms: Vec<Algorithm> = ceremony.algorithms.iter().copied().map(Algorithm).collect();
     let expected = Expected {
         challenge: &ceremony.challenge,
         origins: &origins,
-        top_origins: None,
+        top_origins: top_origins.as_deref(),
         rp_id: &ceremony.rp_id,
         user_presence: true,
         user_verification: ceremony.user_verification,
@@ -182,7 +185,7 @@ pub(super) async fn result(
     let attestation_object = AttestationObject::decode(&object).map_err(Problem::AttestationObject)?;
     let answer = AttestationResponse { client_data_json: &client_data_json, attestation_object };
     let verified = verify::registration(&verifier::Backend, &expected, &answer).map_err(Problem::Registration)?;
-    let worth = app.worth(&verified.attestation).map_err(Problem::Registration)?;
+    let worth = app.worth(attestation_object.fmt, &verified.attestation).map_err(Problem::Registration)?;
     if id != verified.credential.credential_id {
         return Err(body.flaw("id", Flaw::Value));
     }
@@ -228,15 +231,30 @@ impl App {
     ///
     /// # Errors
     /// Such a certificate, where an attestation is required.
-    fn worth(&self, attestation: &AttestationType<'_>) -> Result<&'static str, verify::Error> {
+    fn worth(&self, format: &str, attestation: &AttestationType<'_>) -> Result<&'static str, verify::Error> {
+        match attestation {
+            AttestationType::SelfAttestation => Ok("self"),
+            AttestationType::Certificates(x5c) => self.trust(format, *x5c),
+            AttestationType::Compound(elements) => {
+                let worth = |element: Element<'_>| match element.decode().map_err(verify::Error::Statement)? {
+                    Statement::None => Ok("none"),
+                    statement => statement.x5c().map_or(Ok("self"), |x5c| self.trust(element.format, x5c)),
+                };
+                // One that is trusted is enough.
+                let worths: Vec<_> = elements.iter().map(worth).collect();
+                let best = ["trusted", "certificate"].into_iter().find(|best| worths.contains(&Ok(best)));
+                best.map_or_else(|| worths.into_iter().find(Result::is_err).unwrap_or(Ok("self")), Ok)
+            }
+            _ => Ok("none"),
+        }
+    }
+
+    /// What certificates prove.
+    fn trust(&self, format: &str, x5c: List<'_, &[u8]>) -> Result<&'static str, verify::Error> {
         let roots: Vec<&[u8]> = self.options.attestation_roots.iter().map(Vec::as_slice).collect();
-        let x5c = match attestation {
-            AttestationType::SelfAttestation => return Ok("self"),
-            AttestationType::Certificates(x5c) => *x5c,
-            _ => return Ok("none"),
-        };
         let now = u64::try_from(self.now()).unwrap_or_default();
-        let anchors = Anchors { certificates: &roots, now, accept_root: false };
+        // Android's keystore hands out its chain with the root.
+        let anchors = Anchors { certificates: &roots, now, accept_root: format == "android-key" };
         match verify::chain(&verifier::Backend, x5c, &anchors) {
             Ok(()) => Ok("trusted"),
             Err(_) if self.options.policy.accept_none => Ok("certificate"),

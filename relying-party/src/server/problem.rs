@@ -252,11 +252,20 @@ fn refusal(error: &verify::Error) -> (&'static str, &'static str) {
             ("attestation-not-accepted", "this server requires an attestation by the key's manufacturer")
         }
         Error::Format => ("format", "the attestation format is not known"),
+        Error::Retired => ("format-retired", "the attestation format is not accepted any more"),
         Error::Statement(_) => ("statement", "the attestation statement is malformed"),
         Error::StatementNotEmpty => ("statement-not-empty", "an attestation of the format none must be empty"),
         Error::AttestationAlgorithm => ("attestation-algorithm", "the attestation's algorithm is not the key's"),
         Error::Certificate => ("certificate", "the attestation certificate does not meet the requirements"),
         Error::CertificateKey => ("certificate-key", "the attestation certificate's key is not of the algorithm"),
+        Error::AttestedKey => ("attested-key", "the attestation is of another key"),
+        Error::AttestedData => ("attested-data", "the attestation is of another registration"),
+        Error::PublicArea => ("public-area", "the TPM's public area is malformed, or has a key of an unknown type"),
+        Error::CertInfo => ("cert-info", "the TPM's statement is malformed, or does not certify the key"),
+        Error::KeyDescription => ("key-description", "the certificate does not describe its key"),
+        Error::KeyAuthorization => {
+            ("key-authorization", "the key was not made in a trusted environment, for this application's signatures")
+        }
         Error::Validity => ("certificate-validity", "an attestation certificate is not valid now"),
         Error::Chain => ("certificate-chain", "the attestation certificate does not lead to a trusted one"),
         Error::Constraints => (

@@ -89,7 +89,7 @@ pub struct PendingCeremony {
     /// The relying party.
     pub rp_id: String,
     /// The challenge.
-    pub challenge: [u8; 32],
+    pub challenge: Vec<u8>,
     /// The account; `None` for a sign-in to the account of the credential that answers.
     pub account: Option<Account>,
     /// Whether the user must be verified.

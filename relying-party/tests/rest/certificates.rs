@@ -20,12 +20,12 @@ use serde_json::json;
 use super::world::*;
 
 /// The time of these tests, in seconds since 1970: in November 2026.
-const NOW: i64 = 1_795_303_612;
+pub const NOW: i64 = 1_795_303_612;
 /// id-fido-gen-ce-aaguid (WebAuthn L3 §8.2.1).
 const AAGUID_EXTENSION: &[u64] = &[1, 3, 6, 1, 4, 1, 45_724, 1, 1, 4];
 
 /// A key pair for rcgen with keyfob's own cryptography, because rcgen's would build a second AWS-LC.
-struct KeyPair {
+pub struct KeyPair {
     algorithm: &'static SignatureAlgorithm,
     secret: Secret,
     /// The point, uncompressed (SEC 1 §2.3.3), or the modulus and the exponent (RFC 8017 appendix A.1.1).
@@ -38,7 +38,7 @@ enum Secret {
 }
 
 impl KeyPair {
-    fn generate_for(algorithm: &'static SignatureAlgorithm) -> Self {
+    pub fn generate_for(algorithm: &'static SignatureAlgorithm) -> Self {
         if let Some(encoding) = rsa(algorithm) {
             let key = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
             let public = key.public_key().as_ref().to_vec();
@@ -49,6 +49,14 @@ impl KeyPair {
             RustCrypto.generate(cose(algorithm), &mut SysRng, &mut secret, &mut public).unwrap();
         secret.truncate(secret_len);
         Self { algorithm, secret: Secret::Ec(secret), public: [&[4], &public[..public_len]].concat() }
+    }
+
+    /// A forged key.
+    pub fn of(forge: &Forge) -> Self {
+        let mut public = vec![0; 64];
+        RustCrypto.public_key(Algorithm::ES256, &forge.secret, &mut public).unwrap();
+        let secret = Secret::Ec(forge.secret.to_vec());
+        Self { algorithm: &PKCS_ECDSA_P256_SHA256, secret, public: [&[4], &public[..]].concat() }
     }
 
     /// A key identifier of twenty bytes, which rcgen would otherwise compute with its own hash.
@@ -98,10 +106,10 @@ fn rsa(algorithm: &'static SignatureAlgorithm) -> Option<&'static dyn RsaEncodin
 }
 
 /// A certificate and its key.
-struct Certified {
+pub struct Certified {
     params: CertificateParams,
-    key: KeyPair,
-    der: Vec<u8>,
+    pub key: KeyPair,
+    pub der: Vec<u8>,
 }
 
 impl Certified {
@@ -111,7 +119,7 @@ impl Certified {
 }
 
 /// The parameters of a certificate that is valid from 2020 to 2060.
-fn params(name: &str) -> CertificateParams {
+pub fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CountryName, "DE");
@@ -122,7 +130,7 @@ fn params(name: &str) -> CertificateParams {
 }
 
 /// An authority, issued by another or by itself. rcgen makes its basic constraints critical.
-fn authority(name: &str, issuer: Option<&Certified>, change: impl FnOnce(&mut CertificateParams)) -> Certified {
+pub fn authority(name: &str, issuer: Option<&Certified>, change: impl FnOnce(&mut CertificateParams)) -> Certified {
     let mut params = params(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     change(&mut params);
@@ -137,7 +145,7 @@ fn root_with(algorithm: &'static SignatureAlgorithm) -> Certified {
 }
 
 /// An attestation certificate for packed attestation, with an AAGUID of zeros.
-fn leaf(
+pub fn leaf(
     issuer: &Certified,
     algorithm: &'static SignatureAlgorithm,
     change: impl FnOnce(&mut CertificateParams),
@@ -151,16 +159,20 @@ fn leaf(
 }
 
 /// The extension with the AAGUID: the head of its octet string, and an AAGUID of 16 equal bytes.
-fn model(head: &[u8], byte: u8) -> CustomExtension {
+pub fn model(head: &[u8], byte: u8) -> CustomExtension {
     CustomExtension::from_oid_content(AAGUID_EXTENSION, [head, &[byte; 16]].concat())
 }
 
-fn certify(
-    mut params: CertificateParams,
+pub fn certify(
+    params: CertificateParams,
     issuer: Option<&Certified>,
     algorithm: &'static SignatureAlgorithm,
 ) -> Certified {
-    let key = KeyPair::generate_for(algorithm);
+    certify_key(params, issuer, KeyPair::generate_for(algorithm))
+}
+
+/// A certificate for that key.
+pub fn certify_key(mut params: CertificateParams, issuer: Option<&Certified>, key: KeyPair) -> Certified {
     params.serial_number = Some([&[1], &key.name()[1..]].concat().into());
     params.key_identifier_method = KeyIdMethod::PreSpecified(key.name().to_vec());
     let certificate = match issuer {

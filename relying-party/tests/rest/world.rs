@@ -115,14 +115,15 @@ impl World {
     }
 
     pub fn with(options: ServerOptions) -> Self {
+        Self::over(Sqlite::in_memory().unwrap(), options)
+    }
+
+    /// Over a storage that may have ceremonies and sessions in it already.
+    pub fn over(storage: Sqlite, options: ServerOptions) -> Self {
         let runtime = Runtime::new().unwrap();
         let clock = Arc::new(AtomicI64::new(1_000_000));
         let told = Arc::clone(&clock);
-        let router = server::router(
-            Box::new(Sqlite::in_memory().unwrap()),
-            options,
-            Arc::new(move || told.load(Ordering::Relaxed)),
-        );
+        let router = server::router(Box::new(storage), options, Arc::new(move || told.load(Ordering::Relaxed)));
         let router = runtime.block_on(router).unwrap();
         Self { router, runtime, clock }
     }
