@@ -103,6 +103,9 @@ pub(super) fn item(f: &mut fmt::Formatter<'_>, r: &mut Reader<'_>, kind: Kind, f
     match (item, form) {
         (Item::Unsigned(value), _) => number(f, value.into(), kind, form),
         (Item::Negative(value), _) => number(f, !i128::from(value), kind, form),
+        (Item::Bytes(bytes), Form::Diagnostic) if matches!(kind, Kind::Secret) => {
+            write!(f, "h'' / {} bytes, a secret /", bytes.len())
+        }
         (Item::Bytes(bytes), Form::Diagnostic) => write!(f, "{}", Bytes(bytes)),
         (Item::Bytes(bytes), Form::Json) => json::bytes(f, bytes, kind),
         (Item::Text(text), Form::Diagnostic) => {

@@ -9,7 +9,8 @@
 //! | tag | what is tagged |
 //! | `null`, `undefined`, other simple values | `null` |
 //!
-//! Authenticator data is an object of its parts. Bytes that cannot be read stay a byte string.
+//! Authenticator data is an object of its parts. Of a credential's key for large blobs, a secret, only the length is
+//! told: `{"secret":32}`. Bytes that cannot be read stay a byte string.
 
 use core::fmt::{self, Write as _};
 
@@ -79,8 +80,9 @@ impl fmt::Write for Escaping<'_, '_> {
 
 /// Writes a byte string; authenticator data as its parts.
 pub(super) fn bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8], kind: Kind) -> fmt::Result {
-    match AuthData::decode(bytes) {
-        Ok(data) if matches!(kind, Kind::AuthData) => auth_data(f, bytes, &data),
+    match (kind, AuthData::decode(bytes)) {
+        (Kind::AuthData, Ok(data)) => auth_data(f, bytes, &data),
+        (Kind::Secret, _) => write!(f, "{{\"secret\":{}}}", bytes.len()),
         _ => write!(f, "{}", Bytes(bytes)),
     }
 }

@@ -41,12 +41,14 @@ pub enum Kind {
     Algorithm,
     /// Authenticator data.
     AuthData,
+    /// A byte string that is not shown.
+    Secret,
     /// A number whose values have names.
     Value(&'static [(i64, &'static str)]),
     /// A number whose bits have names, the lowest first.
     Bits(&'static [&'static str]),
 }
-use Kind::{AuthData, Bits, Cose, Map, Maps, Value};
+use Kind::{AuthData, Bits, Cose, Map, Maps, Secret, Value};
 
 /// What is known about a command.
 pub struct Known {
@@ -94,9 +96,9 @@ const COMMANDS: &[Known] = &[
 ];
 
 const MAKE_CREDENTIAL: Names = Names(make_credential::Request::MEMBERS, &[]);
-const ATTESTATION: Names = Names(make_credential::Response::MEMBERS, &[(0x02, AuthData)]);
+const ATTESTATION: Names = Names(make_credential::Response::MEMBERS, &[(0x02, AuthData), (0x05, Secret)]);
 const GET_ASSERTION: Names = Names(get_assertion::Request::MEMBERS, &[]);
-const ASSERTION: Names = Names(get_assertion::Response::MEMBERS, &[(0x02, AuthData)]);
+const ASSERTION: Names = Names(get_assertion::Response::MEMBERS, &[(0x02, AuthData), (0x07, Secret)]);
 const LARGE_BLOBS: Names = Names(large_blobs::Request::MEMBERS, &[]);
 
 const CLIENT_PIN: Names = Names(
@@ -125,7 +127,7 @@ const MANAGEMENT: Names = Names(
         (0x02, Map(Names(credential_management::Params::MEMBERS, &[]))),
     ],
 );
-const MANAGEMENT_RESPONSE: Names = Names(credential_management::Response::MEMBERS, &[(0x08, Cose)]);
+const MANAGEMENT_RESPONSE: Names = Names(credential_management::Response::MEMBERS, &[(0x08, Cose), (0x0B, Secret)]);
 
 const CONFIG: Names = Names(
     config::Request::MEMBERS,

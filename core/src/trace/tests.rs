@@ -302,6 +302,19 @@ fn a_tracer_writes_what_passes_and_changes_nothing() {
     assert_eq!(out.lines().collect::<Vec<_>>(), expected);
 }
 
+#[test]
+fn keys_of_large_blobs_are_not_shown() {
+    for (command, member) in
+        [(Command::MAKE_CREDENTIAL, "05"), (Command::GET_ASSERTION, "07"), (Command::CREDENTIAL_MANAGEMENT, "0b")]
+    {
+        let message = bytes(&format!("00 a1 {member} 5820 {}", "c5".repeat(32)));
+        let event = TraceEvent::Response(Protocol::Ctap2, command, &message);
+        let (text, secret) = (event.to_string(), json(event));
+        assert!(text.ends_with("largeBlobKey: h'' / 32 bytes, a secret /") && !text.contains("c5c5"), "{text}");
+        assert_eq!(secret, serde_json::json!({ "largeBlobKey": { "secret": 32 } }));
+    }
+}
+
 fn json(event: TraceEvent<'_>) -> serde_json::Value {
     let text = Json(&event).to_string();
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
