@@ -102,7 +102,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         _ => Style::Summary,
     });
     let mut transport = Tracer::new(HidTransport::new(InProcess(key), clock, nonce), |event| trace.event(event));
-    let mut user = HasPin(pin);
+    let mut user = HasPin::new(pin);
     let mut buffer = vec![0; MESSAGE];
 
     trace.step(1, "Set a PIN");

@@ -36,6 +36,9 @@ use pin::PinChoice;
 const NFC: Text<'static> = Text::new("nfc");
 const USB: Text<'static> = Text::new("usb");
 
+/// The longest large-blob array, in bytes, without --large-blobs.
+const LARGE_BLOBS: usize = 4096;
+
 /// What the virtual key is.
 #[derive(clap::Args, Clone)]
 pub struct KeyArguments {
@@ -51,7 +54,7 @@ pub struct KeyArguments {
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "finger")]
     finger: Option<String>,
     /// This PIN is set from the start; "random" makes one of six digits and prints it. A key in a store that has a PIN
-    /// must have this one.
+    /// must have this one: a wrong one uses up one of its attempts.
     #[arg(long, value_name = "PIN|random", value_parser = pin::choice)]
     pin: Option<PinChoice>,
     /// Randomness from this seed, the same in every run, but for credentials' keys where AWS-LC makes them. For tests
@@ -87,9 +90,9 @@ pub struct KeyArguments {
     /// asks for the vendor-facilitated kind. May be given several times.
     #[arg(long, value_name = "RP_ID", value_parser = config::rp_id)]
     enterprise: Vec<String>,
-    /// The longest large-blob array, in bytes: 1024 to 65536.
-    #[arg(long, value_name = "BYTES", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1024..=65536))]
-    large_blobs: u32,
+    /// The longest large-blob array, in bytes: 1024 to 65536. Without this 4096.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1024..=65536))]
+    large_blobs: Option<u32>,
     /// The firmware version that getInfo names.
     #[arg(long, value_name = "N")]
     firmware_version: Option<u32>,
@@ -198,6 +201,11 @@ impl KeyArguments {
         self.finger.as_deref().or(by_profile.then_some("finger"))
     }
 
+    /// The longest large-blob array, in bytes.
+    fn large_blobs(&self) -> usize {
+        self.large_blobs.map_or(LARGE_BLOBS, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
     fn attestation(&self) -> AttestationChoice {
         let by_profile =
             if self.profile == Profile::Workstation { AttestationChoice::Certified } else { AttestationChoice::Own };
@@ -245,7 +253,7 @@ impl KeyArguments {
         options.enrolled = self.finger();
         options.ctap2 = !matches!(self.profile, Profile::U2fOnly);
         options.seed = self.seed;
-        options.large_blobs = usize::try_from(self.large_blobs).unwrap_or(usize::MAX);
+        options.large_blobs = self.large_blobs();
         options.touch = match self.touch {
             TouchPolicy::Auto => Touch::Auto,
             TouchPolicy::Deny => Touch::Deny,

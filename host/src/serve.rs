@@ -58,14 +58,23 @@ impl ToldArguments {
         self.json || self.trace.is_some()
     }
 
-    /// What tells of a hub's events.
+    /// Checks the switches, before anything is made.
+    ///
+    /// # Errors
+    /// Why they do not go together, in a line.
+    pub fn check(&self) -> Result<(), String> {
+        if self.json && self.trace == Some(None) {
+            return Err("--trace is text, which does not go together with --json: give it a file".into());
+        }
+        Ok(())
+    }
+
+    /// What tells of a hub's events. It empties the file of the last trace, so it comes after everything else that can
+    /// fail at the start.
     ///
     /// # Errors
     /// Why the trace cannot be written, in a line.
     pub fn events(&self, notes: &Notes) -> Result<Events, String> {
-        if self.json && self.trace == Some(None) {
-            return Err("--trace is text, which does not go together with --json: give it a file".into());
-        }
         Ok(Events::new(notes.clone(), Trace::new(self.trace.as_ref())?))
     }
 }
@@ -75,14 +84,15 @@ impl ToldArguments {
 /// # Errors
 /// What the user has to know, in a line.
 pub fn run(arguments: &Arguments) -> Result<(), String> {
+    arguments.told.check()?;
     let notes = arguments.told.notes(Stream::Output);
-    let mut events = arguments.told.events(&notes)?;
     let served = arguments.key.with_key(&notes, arguments.doors.has_reader(), &arguments.control, |key| {
         let broken = |error| format!("the key cannot be served: {}", plain(&error));
         let mut hub = Hub::new(key).map_err(broken)?;
         let opened = arguments.doors.open(&mut hub)?;
         let control = arguments.control.serve(hub.handle(), notes.audience())?;
         signals::obey(hub.handle()).map_err(broken)?;
+        let mut events = arguments.told.events(&notes)?;
         let place = control.as_ref().map(|control| &control.place);
         let members = json!({ "doors": opened.places, "hints": opened.hints, "control": place });
         notes.must_tell("serving", members, || {
@@ -93,7 +103,6 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
         });
         hub.run(|event| events.tell(&event)).map_err(broken)
     });
-    drop(events);
     notes.finish();
     served
 }

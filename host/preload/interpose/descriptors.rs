@@ -19,8 +19,8 @@ use crate::{
 /// `struct stat`, or `struct statx`.
 type Status = *mut u8;
 
-/// Whether this process has opened the key, or the one that it was forked from: others are spared the question whether a
-/// file is the key, which sandboxes of browsers do not allow.
+/// Whether this process has opened the key or has got it from the one that started it: others are spared the question
+/// whether a file is the key, which sandboxes of browsers do not allow.
 static IS_OPENED: AtomicBool = AtomicBool::new(false);
 
 const NO_ADDRESS: SocketAddress = SocketAddress { family: 0, path: [0; 108] };
@@ -85,7 +85,10 @@ pub fn key(run: &Run, fd: c_int) -> Option<u32> {
     run.key(address.path.split(|byte| *byte == 0).next()?)
 }
 
-/// Whether an open file is the key, and was opened here.
+/// The numbers of files in which a program is given an open key, as shells do it.
+const INHERITED: core::ops::Range<c_int> = 0..16;
+
+/// Whether an open file is the key, in a process that has opened or inherited it.
 pub fn is_opened_key(fd: c_int) -> bool {
     IS_OPENED.load(Ordering::Relaxed) && run().is_some_and(|run| key(run, fd).is_some())
 }
@@ -323,6 +326,9 @@ fn leave_mark(run: &Run, name: &[u8]) {
 extern "C" fn leave_loaded() {
     if let Some(run) = run() {
         leave_mark(run, b"/loaded");
+        if INHERITED.into_iter().any(|fd| key(run, fd).is_some()) {
+            IS_OPENED.store(true, Ordering::Relaxed);
+        }
     }
 }
 

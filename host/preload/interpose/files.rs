@@ -323,46 +323,25 @@ unsafe fn attributes(
     unsafe { next(target(AT_FDCWD, path).path(), names, size) }
 }
 
-/// The part of a link's text that fits, as `readlink` returns it: without the run directory.
-///
-/// # Safety
-/// `length` bytes at `buffer` are initialized.
-unsafe fn shown_link(buffer: *mut u8, length: isize) -> isize {
-    let (Some(run), Ok(count @ 1..)) = (run(), usize::try_from(length)) else { return length };
-    // SAFETY: as the caller promises.
-    let text = unsafe { core::slice::from_raw_parts_mut(buffer, count) };
-    let Some(shown) = run.shown(text).map(<[u8]>::len) else { return length };
-    let start = count.saturating_sub(shown);
-    for index in 0..shown {
-        let byte = text.get(start.saturating_add(index)).copied().unwrap_or_default();
-        if let Some(to) = text.get_mut(index) {
-            *to = byte;
-        }
-    }
-    isize::try_from(shown).unwrap_or(length)
-}
-
-/// Reads a link. The kernel cuts the text off where the buffer ends, which must not happen before the run directory is
-/// taken off: so a text that fills the buffer is read once more, whole.
+/// Reads a link, and takes the run directory off its text before the text is cut off where the buffer ends. The kernel
+/// leaves what is behind the text as it was, so the text is shortened in a buffer of this library's.
 ///
 /// # Safety
 /// `look` is `readlink` with a buffer, how much of it to fill, and how large it is. There are `room` bytes at `buffer`.
 unsafe fn link_with(buffer: *mut u8, size: usize, room: usize, look: impl Fn(*mut u8, usize, usize) -> isize) -> isize {
     /// PATH_MAX: no link has a longer text.
     const LONGEST: usize = 4096;
-    let length = look(buffer, size, room);
-    if usize::try_from(length) != Ok(size) || size >= LONGEST || run().is_none() {
-        // SAFETY: it has filled as much as it says.
-        return unsafe { shown_link(buffer, length) };
-    }
-    let mut whole = [0; LONGEST];
-    let length = look(whole.as_mut_ptr(), LONGEST, LONGEST);
-    // SAFETY: as above.
-    let shown = unsafe { shown_link(whole.as_mut_ptr(), length) };
-    let Ok(count) = usize::try_from(shown).map(|shown| shown.min(size)) else { return shown };
-    // SAFETY: the next function has filled `size` bytes of the caller's buffer, and this one has more.
-    unsafe { core::ptr::copy_nonoverlapping(whole.as_ptr(), buffer, count) };
-    isize::try_from(count).unwrap_or(shown)
+    let Some(run) = run().filter(|_| (1..=room).contains(&size)) else { return look(buffer, size, room) };
+    let (error, mut whole) = (abi::errno(), [0; LONGEST]);
+    let length = usize::try_from(look(whole.as_mut_ptr(), LONGEST, LONGEST)).unwrap_or_default();
+    let Some(shown) = whole.get(..length).and_then(|text| run.shown(text)) else {
+        abi::set_errno(error);
+        return look(buffer, size, room);
+    };
+    let count = shown.len().min(size);
+    // SAFETY: there are `size` bytes at the caller's buffer, because there is no less room.
+    unsafe { core::ptr::copy_nonoverlapping(shown.as_ptr(), buffer, count) };
+    isize::try_from(count).unwrap_or(-1)
 }
 
 interpose!(readlink: fn(path: Path, buffer: *mut u8, size: usize) -> isize, or -1 => read_link);
@@ -433,14 +412,11 @@ unsafe fn read_link_at_checked(
 /// `resolved` is null or a C string that may be written.
 unsafe fn shown_path(resolved: *mut c_char) -> *mut c_char {
     // SAFETY: as the caller promises.
-    let length = unsafe { text(resolved) }.len();
-    if let Ok(length) = isize::try_from(length)
-        && length > 0
-    {
-        // SAFETY: these bytes are the string's.
-        let shown = unsafe { shown_link(resolved.cast(), length) };
-        // SAFETY: it is not longer than it was, so that the end lies in the string.
-        unsafe { resolved.offset(shown).write(0) };
+    let path = unsafe { text(resolved) };
+    if let Some(shown) = run().and_then(|run| run.shown(path)).map(<[u8]>::len) {
+        let taken_off = path.len().saturating_sub(shown);
+        // SAFETY: the rest of the string, and its end.
+        unsafe { core::ptr::copy(resolved.add(taken_off), resolved, shown.saturating_add(1)) };
     }
     resolved
 }

@@ -2,14 +2,19 @@
 //!
 //! A socket whose peer is gone is at its end: reading gives nothing, and writing raises SIGPIPE, which ends the program.
 //! A device that is unplugged fails with an error. Programs know that one only: Firefox reads for ever where there is
-//! nothing, in the belief that it is another program's report. A program that has inherited an open key, and opened none
-//! itself, sees the end of a socket.
+//! nothing, in the belief that it is another program's report. A program to which an open key was sent over a socket, and
+//! that has opened none itself, sees the end of a socket.
+
+use core::{ops::RangeInclusive, slice};
 
 use crate::{
-    abi::{self, ECONNRESET, EIO, ENODEV, EPIPE, MSG_NOSIGNAL, POLLHUP, PollFile, c_int, c_void},
+    abi::{self, ECONNRESET, EINVAL, EIO, ENODEV, EPIPE, MSG_NOSIGNAL, POLLHUP, PollFile, c_int, c_void},
     descriptors::is_opened_key,
-    state::interpose,
+    state::{fail, interpose},
 };
+
+/// What a device takes in one write, in bytes: a report id and a byte at least, HID_MAX_BUFFER_SIZE of Linux at most.
+const REPORT: RangeInclusive<usize> = 2..=16_384;
 
 /// Whether an open key has been unplugged since.
 pub fn is_unplugged(fd: c_int) -> bool {
@@ -67,10 +72,82 @@ unsafe fn write_file(
         // SAFETY: the caller's contract is that of the next function.
         return unsafe { next(fd, buffer, length) };
     }
+    if !REPORT.contains(&length) {
+        // An empty packet would be the end of the socket.
+        return fail(if is_unplugged(fd) { ENODEV } else { EINVAL }) as isize;
+    }
     // SAFETY: the caller's contract is that of this function too.
     let result = unsafe { abi::send(fd, buffer, length, MSG_NOSIGNAL) };
     if result < 0 && matches!(abi::errno(), EPIPE | ECONNRESET) {
         abi::set_errno(ENODEV);
     }
     result
+}
+
+/// `struct iovec`.
+#[repr(C)]
+pub struct Part {
+    pub start: *mut c_void,
+    pub length: usize,
+}
+type Parts = *const Part;
+
+/// The parts that there can be: UIO_MAXIOV.
+const MOST_PARTS: usize = 1024;
+
+/// As the kernel does it for a device: each part that is not empty is a report of its own.
+///
+/// # Safety
+/// There are `count` parts at `parts`.
+unsafe fn each(parts: Parts, count: usize, transfer: impl Fn(&Part) -> isize) -> isize {
+    // SAFETY: as the caller promises.
+    let parts = unsafe { slice::from_raw_parts(parts, count) };
+    let mut total = 0_isize;
+    for part in parts.iter().filter(|part| part.length != 0) {
+        let moved = transfer(part);
+        if moved < 0 {
+            return if total == 0 { moved } else { total };
+        }
+        total = total.saturating_add(moved);
+        if usize::try_from(moved) != Ok(part.length) {
+            break;
+        }
+    }
+    total
+}
+
+/// How many parts there are, if they are the key's to take.
+fn of_key(fd: c_int, parts: Parts, count: c_int) -> Option<usize> {
+    let count = usize::try_from(count).ok().filter(|count| *count <= MOST_PARTS)?;
+    (!parts.is_null() && is_opened_key(fd)).then_some(count)
+}
+
+interpose!(readv: fn(fd: c_int, parts: Parts, count: c_int) -> isize, or -1 => read_parts);
+unsafe fn read_parts(
+    next: unsafe extern "C" fn(c_int, Parts, c_int) -> isize,
+    fd: c_int,
+    parts: Parts,
+    count: c_int,
+) -> isize {
+    let Some(parts_of_key) = of_key(fd, parts, count) else {
+        // SAFETY: the caller's contract is that of the next function.
+        return unsafe { next(fd, parts, count) };
+    };
+    // SAFETY: as above.
+    unsafe { each(parts, parts_of_key, |part| read(fd, part.start, part.length)) }
+}
+
+interpose!(writev: fn(fd: c_int, parts: Parts, count: c_int) -> isize, or -1 => write_parts);
+unsafe fn write_parts(
+    next: unsafe extern "C" fn(c_int, Parts, c_int) -> isize,
+    fd: c_int,
+    parts: Parts,
+    count: c_int,
+) -> isize {
+    let Some(parts_of_key) = of_key(fd, parts, count) else {
+        // SAFETY: the caller's contract is that of the next function.
+        return unsafe { next(fd, parts, count) };
+    };
+    // SAFETY: as above.
+    unsafe { each(parts, parts_of_key, |part| write(fd, part.start, part.length)) }
 }

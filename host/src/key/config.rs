@@ -95,7 +95,7 @@ fn check_is_in_force(arguments: &KeyArguments, config: &Config<'_>) -> Result<()
     let is_both = |option: &OptionSwitch| !option.on && asks(option.caps);
     let lists = |algorithm| arguments.algorithms.is_empty() || arguments.algorithms.contains(&algorithm);
     let u2f_only = arguments.profile == Profile::U2fOnly;
-    let refused: [(bool, &str); 11] = [
+    let refused: [(bool, &str); 13] = [
         (arguments.options.iter().any(is_both), "an option is switched on and off"),
         (
             asks(Caps::ENTERPRISE_ATTESTATION) && config.enterprise.is_none(),
@@ -118,6 +118,8 @@ fn check_is_in_force(arguments: &KeyArguments, config: &Config<'_>) -> Result<()
             "a finger is enrolled on a sensor, and --uv none is a key without one",
         ),
         (arguments.pin.is_some() && (u2f_only || !config.caps.has(Caps::CLIENT_PIN)), "the key takes no PIN"),
+        (arguments.large_blobs.is_some() && !config.caps.has(Caps::LARGE_BLOBS), "the key has no large-blob array"),
+        (u2f_only && arguments.firmware_version.is_some(), "U2F has no getInfo, which tells the firmware version"),
         (u2f_only && arguments.algorithms.iter().any(|one| *one != Algorithm::ES256), "U2F has ES256 only"),
         (u2f_only && arguments.attestation == Some(AttestationChoice::None), "each registration of U2F is attested"),
     ];
@@ -156,8 +158,13 @@ fn described<'a>(arguments: &'a KeyArguments, rp_ids: &'a [&'a str]) -> Config<'
     let options = |on| arguments.options.iter().filter(move |option| option.on == on).map(|option| option.caps);
     let algorithms = arguments.algorithms.iter().filter_map(|algorithm| Caps::of(*algorithm));
     let mut asked = options(true).chain(algorithms).fold(Caps::NONE, Caps::with);
+    let uv = Caps::BUILT_IN_UV.with(Caps::BIO_ENROLL);
     if arguments.uv() != UvPolicy::None {
-        asked = asked.with(Caps::BUILT_IN_UV).with(Caps::BIO_ENROLL);
+        // The finger of a profile is there where it can be, as the profile's other capabilities.
+        config.caps = config.caps.with(uv);
+    }
+    if arguments.finger.is_some() || arguments.uv.is_some_and(|uv| uv != UvPolicy::None) {
+        asked = asked.with(uv);
     }
     // What was asked for does not go with what is switched off: it contradicts that, and the check says so.
     let left = options(false).fold(config.caps.with(asked), Caps::without).consistent();
@@ -176,7 +183,7 @@ type LeaveOut = fn(&mut KeyArguments);
 
 /// Names what does not go together: the profile, and each switch without which the key could be made.
 fn contradiction(arguments: &KeyArguments, why: &str) -> String {
-    let switches: [(&str, LeaveOut); 9] = [
+    let switches: [(&str, LeaveOut); 11] = [
         ("--policy", |arguments| arguments.policy = None),
         ("--uv", |arguments| arguments.uv = None),
         ("--finger", |arguments| arguments.finger = None),
@@ -185,6 +192,8 @@ fn contradiction(arguments: &KeyArguments, why: &str) -> String {
         ("--enterprise", |arguments| arguments.enterprise.clear()),
         ("--options", |arguments| arguments.options.clear()),
         ("--algorithms", |arguments| arguments.algorithms.clear()),
+        ("--large-blobs", |arguments| arguments.large_blobs = None),
+        ("--firmware-version", |arguments| arguments.firmware_version = None),
         ("--vendor-commands", |arguments| arguments.vendor_commands = false),
     ];
     let is_to_blame = |leave_out: LeaveOut| {

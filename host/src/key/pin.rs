@@ -6,7 +6,7 @@ use keyfob_core::{
     Instant,
     client::{
         self, Cause, Ceremony, PinEntry, Prompt, Reason, UserInteraction,
-        manage::{ChangePin, SetPin},
+        manage::{SetPin, VerifyPin},
     },
     crypto::RustCrypto,
     ctap2::get_info::DEFAULT_MIN_PIN_LENGTH,
@@ -61,11 +61,25 @@ pub fn check(pin: &str) -> Result<(), String> {
 }
 
 /// A user who has this PIN, and no other.
-pub struct HasPin(pub String);
+pub struct HasPin {
+    pin: String,
+    /// Why the PIN was not enough, in words.
+    refused: Option<String>,
+}
+
+impl HasPin {
+    pub const fn new(pin: String) -> Self {
+        Self { pin, refused: None }
+    }
+}
 
 impl UserInteraction for HasPin {
     fn request_pin(&mut self, prompt: &Prompt<'_>, pin: &mut PinEntry) -> bool {
-        pin.set(&self.0);
+        pin.set(&self.pin);
+        if prompt.reason == Reason::Wrong {
+            let left = prompt.retries.map(|left| format!(", and {left} attempts are left")).unwrap_or_default();
+            self.refused = Some(format!("it is wrong{left}"));
+        }
         prompt.reason == Reason::First
     }
 
@@ -96,17 +110,19 @@ pub fn set<'b>(
     let mut nonce = [0; 8];
     rng.fill_bytes(&mut nonce);
     let mut transport = HidTransport::new(InProcess(key), clock, nonce);
-    let (mut user, mut buffer) = (HasPin(pin.clone()), [0; MESSAGE]);
+    let (mut user, mut buffer) = (HasPin::new(pin.clone()), [0; MESSAGE]);
     let setting = Ceremony::new(SetPin, &mut buffer, RustCrypto, &mut rng);
     let mut result = client::run(setting, &mut transport, &mut user, clock);
     if result.as_ref().is_err_and(|error| error.cause == Cause::PinAlreadySet) {
         if matches!(choice, PinChoice::Random) {
             return Err("the key in the store has a PIN already: leave --pin out, or give that PIN".into());
         }
-        // To change it to itself takes the PIN.
-        let changing = Ceremony::new(ChangePin, &mut buffer, RustCrypto, &mut rng);
-        result = client::run(changing, &mut transport, &mut user, clock);
-        result.map_err(|error| format!("the key in the store does not have this PIN: {error}"))?;
+        let verifying = Ceremony::new(VerifyPin, &mut buffer, RustCrypto, &mut rng);
+        result = client::run(verifying, &mut transport, &mut user, clock);
+        result.map_err(|error| {
+            let why = user.refused.take().unwrap_or_else(|| error.to_string());
+            format!("the key in the store does not take this PIN: {why}")
+        })?;
     } else {
         result.map_err(|error| format!("the PIN cannot be set: {error}"))?;
     }

@@ -42,6 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     if arguments.key.asks_on_terminal() {
         return Err("--touch prompt asks on the standard input, which the command has".into());
     }
+    arguments.told.check()?;
     let (name, rest) = arguments.command.split_first().ok_or("there is no command")?;
     let Some(program) = program::find(name) else {
         eprintln!("keyfob: there is no command {}", name.display());
@@ -217,13 +218,13 @@ fn serve(
 ) -> Result<(), String> {
     let is_told = arguments.events || arguments.told.is_asked_for();
     let notes = arguments.told.notes(Stream::Error);
-    let mut events = arguments.told.events(&notes)?.silent(!is_told);
     let served = arguments.key.with_key(&notes, false, &arguments.control, |key| {
         let broken = |error| format!("the key's socket failed: {error}");
         let mut hub = Hub::new(key).map_err(broken)?;
         hub.keep_plugged_in();
         hub.listen_packets(socket).map_err(broken)?;
         let control = arguments.control.serve(hub.handle(), notes.audience())?;
+        let mut events = arguments.told.events(&notes)?.silent(!is_told);
         // It is received, or nobody waits for it any more.
         let _ = ready.send(Ok((hub.handle(), control.as_ref().map(|control| control.place.clone()))));
         hub.run(|event| {
@@ -234,7 +235,6 @@ fn serve(
         })
         .map_err(broken)
     });
-    drop(events);
     notes.finish();
     served
 }

@@ -5,8 +5,8 @@
 //! HID device for FIDO.
 
 use std::{
-    fs::File,
-    io::{self, Write},
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Read, Write},
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -23,6 +23,9 @@ const CONTROL: u8 = 2;
 const IN: u8 = 0x80;
 /// A transfer that is under way has this status: EINPROGRESS of Linux.
 const IN_PROGRESS: i32 = -115;
+
+/// The type of the block with which a file begins.
+const SECTION: u32 = 0x0A0D_0D0A;
 
 /// A file of reports.
 pub struct Capture {
@@ -44,16 +47,32 @@ struct Packet<'p> {
     data: &'p [u8],
 }
 
+/// Opens a file for a capture, and empties it. What is not a regular file, as a FIFO from which Wireshark reads, is taken
+/// as it is.
+fn open(path: &Path) -> io::Result<File> {
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return OpenOptions::new().write(true).open(path);
+    }
+    let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let mut start = Vec::new();
+    (&file).take(4).read_to_end(&mut start)?;
+    if !start.is_empty() && start != SECTION.to_le_bytes() {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    file.set_len(0)?;
+    Ok(file)
+}
+
 impl Capture {
-    /// Makes the file, or empties it.
+    /// Makes the file, or replaces a capture.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// [`ErrorKind::AlreadyExists`]: the file has something else in it. Those of the operating system.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let mut capture = Self { file: File::create(path)?, last: 0 };
+        let mut capture = Self { file: open(path)?, last: 0 };
         // Byte order, version 1.0, a section of unknown length.
         let section = [&0x1A2B_3C4D_u32.to_le_bytes()[..], &[1, 0, 0, 0], &[0xFF; 8]].concat();
-        capture.block(0x0A0D_0D0A, &section)?;
+        capture.block(SECTION, &section)?;
         let name = b"keyfob\0\0";
         let interface = [&LINK_TYPE.to_le_bytes()[..], &[0; 6], &[2, 0, 6, 0], name, &[0; 4]].concat();
         capture.block(1, &interface)?;

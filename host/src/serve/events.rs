@@ -1,6 +1,10 @@
 //! What a hub tells, in lines and in a trace.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use keyfob_core::{ctap2, trace::CommandName, transport::hid::HidCommand};
 use keyfob_soft_authenticator::devices::hub::HubEvent;
@@ -33,11 +37,17 @@ impl Trace {
         Ok(match asked {
             None => Self::None,
             Some(None) => Self::Text(Box::default(), Box::default()),
-            Some(Some(path)) => {
-                let capture = Capture::create(path);
-                Self::File(capture.map_err(|error| format!("cannot write to {}: {error}", path.display()))?)
-            }
+            Some(Some(path)) => Self::File(Capture::create(path).map_err(|error| no_capture(path, &error))?),
         })
+    }
+}
+
+/// Why there cannot be a capture in this file.
+fn no_capture(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        ErrorKind::AlreadyExists => format!("{path} is not a capture, and is left as it is: give --trace another file"),
+        _ => format!("cannot write to {path}: {error}"),
     }
 }
 

@@ -153,7 +153,10 @@ fn a_key_in_a_store_keeps_its_pin_and_is_not_served_with_another() {
     drop(Key::new(&["--store", place, "--pin", "2468"]));
     assert!(Key::new(&["--store", place, "--pin", "2468"]).has_pin("2468"));
     let serve = ["serve", "--tcp", "127.0.0.1:0", "--store", place, "--pin"];
-    fails(&[&serve[..], &["1357"]].concat(), 1, "the key in the store does not have this PIN");
+    for left in ["7", "6"] {
+        let said = format!("the key in the store does not take this PIN: it is wrong, and {left} attempts are left");
+        fails(&[&serve[..], &["1357"]].concat(), 1, &said);
+    }
     fails(&[&serve[..], &["random"]].concat(), 1, "the key in the store has a PIN already");
     assert!(Key::new(&["--store", place]).has_pin("2468"));
     std::fs::remove_file(store).unwrap();
@@ -300,4 +303,42 @@ fn a_trace_in_a_file_is_a_capture() {
         1,
         "cannot write to /no/such/folder/file",
     );
+}
+
+#[test]
+fn a_trace_replaces_a_capture_and_nothing_else() {
+    let (file, store) = (path("replaced.pcapng"), path("store"));
+    let (trace, place) = (format!("--trace={}", file.display()), store.to_str().unwrap());
+    fn serve<'o>(options: &[&'o str]) -> Vec<&'o str> {
+        [&["serve", "--tcp"], options].concat()
+    }
+    for content in [&b"a diary"[..], b"\n"] {
+        std::fs::write(&file, content).unwrap();
+        fails(&serve(&["127.0.0.1:0", &trace]), 1, "is not a capture");
+        assert_eq!(std::fs::read(&file).unwrap(), content);
+    }
+    std::fs::write(&file, b"").unwrap();
+    Key::new(&[&trace]).info(|_| ());
+    let first = std::fs::read(&file).unwrap();
+    // A start that fails leaves the last capture as it is.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    for options in [
+        &[&*taken, &trace][..],
+        &["127.0.0.1:0", &trace, "--store", "/no/such/folder/file"],
+        &["127.0.0.1:0", &trace, "--profile", "u2f_only", "--pin", "1234"],
+        &["127.0.0.1:0", &trace, "--control=unix:/no/such/folder/file"],
+    ] {
+        assert_eq!(run(&serve(options)).status.code(), Some(1), "{options:?}");
+        assert!(std::fs::read(&file).unwrap() == first, "{options:?}");
+    }
+    Key::new(&[&trace]);
+    let second = std::fs::read(&file).unwrap();
+    assert!(second.len() < first.len() && second[..4] == first[..4], "it is replaced");
+
+    drop(Key::new(&["--store", place, "--pin", "2468"]));
+    fails(&serve(&["127.0.0.1:0", "--store", place, &format!("--trace={place}")]), 1, "is not a capture");
+    assert!(Key::new(&["--store", place]).has_pin("2468"), "the store is as it was");
+    std::fs::remove_file(store).unwrap();
+    std::fs::remove_file(file).unwrap();
 }

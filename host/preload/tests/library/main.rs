@@ -132,6 +132,43 @@ fn an_open_device_carries_whole_packets_and_blocks_or_not() {
 }
 
 #[test]
+fn a_write_that_no_device_takes_fails_and_does_not_unplug() {
+    if !is_inside("a_write_that_no_device_takes_fails_and_does_not_unplug") {
+        return;
+    }
+    use std::io::Write;
+    let mut key = open();
+    for length in [0, 1, 16_385, 100_000] {
+        assert_eq!(key.write(&vec![7; length]).unwrap_err().raw_os_error(), Some(libc::EINVAL), "{length}");
+    }
+    assert_eq!(key.write(&[8; 64]).unwrap(), 64);
+    let mut packet = [0; 64];
+    assert_eq!((key.read(&mut packet).unwrap(), packet), (64, [8; 64]), "nothing came before it");
+    let (mut other, mut end) = std::os::unix::net::UnixStream::pair().unwrap();
+    assert_eq!((other.write(b"").unwrap(), other.write(b"1").unwrap()), (0, 1), "others take them");
+    assert_eq!(end.read(&mut packet).unwrap(), 1);
+}
+
+#[test]
+fn each_part_of_a_vector_is_a_report() {
+    if !is_inside("each_part_of_a_vector_is_a_report") {
+        return;
+    }
+    use std::io::{IoSlice, IoSliceMut, Write};
+    let mut key = open();
+    let parts = [&[1; 64][..], &[], &[2; 65], &[3]].map(IoSlice::new);
+    assert_eq!(key.write_vectored(&parts[..3]).unwrap(), 64 + 65);
+    let (mut one, mut two, mut three) = ([0; 64], [0; 65], [0; 64]);
+    let read = key.read_vectored(&mut [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)]).unwrap();
+    assert_eq!((read, one, two), (64 + 65, [1; 64], [2; 65]));
+    assert_eq!(key.write_vectored(&parts).unwrap(), 64 + 65, "what came before the part that fails");
+    assert_eq!(key.write_vectored(&parts[3..]).unwrap_err().raw_os_error(), Some(libc::EINVAL));
+    // A part that is not filled is the last one.
+    assert_eq!(key.read_vectored(&mut [IoSliceMut::new(&mut two), IoSliceMut::new(&mut three)]).unwrap(), 64);
+    assert_eq!((two[..64] == one, three), (true, [0; 64]));
+}
+
+#[test]
 fn a_device_that_is_unplugged_fails_as_one_and_ends_no_program() {
     if !is_inside("a_device_that_is_unplugged_fails_as_one_and_ends_no_program") {
         return;
@@ -149,7 +186,13 @@ fn a_device_that_is_unplugged_fails_as_one_and_ends_no_program() {
         }
         assert_eq!(key.read(&mut packet).unwrap_err().raw_os_error(), Some(libc::EIO));
         assert_eq!(key.read(&mut packet).unwrap_err().raw_os_error(), Some(libc::EIO));
-        assert_eq!(key.write(&packet).unwrap_err().raw_os_error(), Some(libc::ENODEV));
+        for length in [64, 0] {
+            assert_eq!(key.write(&packet[..length]).unwrap_err().raw_os_error(), Some(libc::ENODEV));
+        }
+        let parts = [io::IoSlice::new(&[1; 65])];
+        assert_eq!(key.write_vectored(&parts).unwrap_err().raw_os_error(), Some(libc::ENODEV));
+        let mut parts = [io::IoSliceMut::new(&mut packet)];
+        assert_eq!(key.read_vectored(&mut parts).unwrap_err().raw_os_error(), Some(libc::EIO));
         let mut size = 0i32;
         // SAFETY: the request has room for a number.
         let result = unsafe { libc::ioctl(key.as_raw_fd(), 0x8004_4801, &raw mut size) };
@@ -250,10 +293,14 @@ fn folders_of_the_kernel_have_the_device() {
     assert_eq!(fs::read_link(path).unwrap(), PathBuf::from("../../devices/platform/keyfob/device"));
     let folder = fs::File::open(DEVICE).unwrap();
     let by_number = CString::new(format!("/proc/self/fd/{}", folder.as_raw_fd())).unwrap();
-    let mut start = [0_u8; 12];
-    // SAFETY: the path is a C string, and the buffer has as much room as it is told.
-    let length = unsafe { libc::readlink(by_number.as_ptr(), start.as_mut_ptr().cast(), start.len()) };
-    assert_eq!((length, &start[..]), (12, &DEVICE.as_bytes()[..12]), "as much as there is room for");
+    for room in [12, DEVICE.len(), 200, 4096] {
+        let mut text = [0_u8; 4096];
+        // SAFETY: the path is a C string, and the buffer has as much room as it is told.
+        let length = unsafe { libc::readlink(by_number.as_ptr(), text.as_mut_ptr().cast(), room) };
+        let shown = &DEVICE.as_bytes()[..room.min(DEVICE.len())];
+        assert_eq!((length as usize, &text[..shown.len()]), (shown.len(), shown), "as much as there is room for");
+        assert!(text[shown.len()..].iter().all(|byte| *byte == 0), "nothing is written behind the text");
+    }
     let link = fs::read_link(format!("/proc/self/fd/{}", folder.as_raw_fd())).unwrap();
     assert_eq!(link, PathBuf::from(DEVICE), "programs ask where an open file is");
     // SAFETY: the status has room for the answer.

@@ -66,7 +66,10 @@ fn assert_is_as_asked(arguments: &KeyArguments, info: &get_info::Response<'_>) {
         assert_eq!(said, option.on, "{name}");
     }
     let has_uv = said.uv.is_some() && said.bio_enroll.is_some();
-    assert!(has_uv || arguments.uv() == UvPolicy::None);
+    let is_asked_for = arguments.finger.is_some() || arguments.uv.is_some_and(|uv| uv != UvPolicy::None);
+    assert!(has_uv || !is_asked_for);
+    assert!(said.large_blobs == Some(true) || arguments.large_blobs.is_none());
+    assert!(arguments.firmware_version.is_none_or(|version| info.firmware_version == Some(version.into())));
     assert!(said.ep.is_some() || arguments.enterprise.is_empty());
     let listed: Vec<_> = info.algorithms.unwrap().iter().map(|one| one.algorithm).collect();
     assert!(arguments.algorithms.is_empty() || arguments.algorithms == listed);
@@ -98,7 +101,7 @@ const PROFILES: [&str; 6] = ["fido2_3_full", "workstation", "yubikey5_like", "ar
 #[test]
 fn all_switches_combine_or_are_refused_with_a_sentence_that_names_both() {
     const NONE: &[&str] = &[];
-    let choices: [&[&[&str]]; 7] = [
+    let choices: [&[&[&str]]; 8] = [
         &[NONE, &["--uv", "auto"]],
         &[NONE, &["--attestation", "certified"], &["--attestation", "fido-u2f"], &["--attestation", "none"]],
         &[NONE, &["--policy", "strict"], &["--policy", "yubikey"], &["--policy", "ctap2_0"]],
@@ -114,6 +117,7 @@ fn all_switches_combine_or_are_refused_with_a_sentence_that_names_both() {
         ],
         &[NONE, &["--algorithms", "es256"], &["--algorithms", "EdDSA"], &["--algorithms", "ES256,-8,ml-dsa-87"]],
         &[NONE, &["--vendor-commands"]],
+        &[NONE, &["--large-blobs", "2048"]],
     ];
     let combinations = choices.iter().map(|choices| choices.len()).product::<usize>();
     let (mut served, mut refused) = (0, 0);
@@ -211,6 +215,28 @@ fn the_switches_that_contradict_a_profile_are_named() {
              fingerprints cannot work without all of these: a PIN, built-in user verification",
         ),
         (
+            &["--profile", "workstation", "--options", "clientPin=false", "--pin", "123456"],
+            "--profile workstation and --pin, --options do not go together: the key takes no PIN",
+        ),
+        (
+            &["--profile", "workstation", "--options", "clientPin=false", "--finger"],
+            "--profile workstation and --finger, --options do not go together: \
+             fingerprints cannot work without all of these: a PIN, built-in user verification",
+        ),
+        (
+            &["--profile", "minimal_2_0", "--large-blobs", "2048"],
+            "--profile minimal_2_0 and --large-blobs do not go together: the key has no large-blob array",
+        ),
+        (
+            &["--options", "largeBlobs=false", "--large-blobs", "2048"],
+            "--profile fido2_3_full and --options, --large-blobs do not go together: the key has no large-blob array",
+        ),
+        (
+            &["--profile", "u2f_only", "--firmware-version", "1"],
+            "--profile u2f_only and --firmware-version do not go together: \
+             U2F has no getInfo, which tells the firmware version",
+        ),
+        (
             &["--options", "credMgmt,rk=false"],
             "--profile fido2_3_full and --options do not go together: \
              credential management cannot work without all of these: discoverable credentials, tokens with permissions",
@@ -299,6 +325,17 @@ fn get_info_tells_what_the_switches_ask_for() {
         assert_eq!((options.make_cred_uv_not_rqd, options.client_pin, options.pin_uv_auth_token), (None, None, None));
         assert!(info.pin_uv_auth_protocols.is_none(), "what needs a PIN goes with it");
     });
+    for (switches, pin, uv) in [
+        ("clientPin=false", None, Some(true)),
+        ("pinUvAuthToken=false", Some(false), None),
+        ("clientPin=false,pinUvAuthToken=false", None, None),
+    ] {
+        told(&["--profile", "workstation", "--options", switches], |info| {
+            let options = info.options.unwrap();
+            assert_eq!((options.client_pin, options.uv), (pin, uv), "{switches}");
+            assert_eq!(options.bio_enroll, None, "{switches}: what needs what is switched off goes with it");
+        });
+    }
     told(&["--profile", "arculus_like", "--options", "makeCredUvNotRqd"], |info| {
         assert_eq!(info.options.unwrap().make_cred_uv_not_rqd, Some(true));
     });
@@ -343,5 +380,5 @@ fn the_profile_workstation_is_the_key_that_other_programs_make_under_that_name()
     let (arguments, options) = (parse(&["--profile", "workstation"]), KeyOptions::workstation());
     assert_eq!(format!("{:?}", config(&arguments, &[]).unwrap()), format!("{:?}", options.config));
     assert_eq!(arguments.finger(), options.enrolled);
-    assert_eq!(usize::try_from(arguments.large_blobs), Ok(options.large_blobs));
+    assert_eq!(arguments.large_blobs(), options.large_blobs);
 }
