@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use keyfob_soft_authenticator::devices::UnixPipe;
+use keyfob_soft_authenticator::devices::{UnixPipe, hub::SocketFile};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::*;
@@ -63,6 +63,32 @@ fn a_socket_without_listener_is_replaced_and_nothing_else_is() {
     fs::remove_file(&path).unwrap();
     let nowhere = path.join("file");
     assert_eq!(bind(&nowhere).unwrap_err().kind(), io::ErrorKind::NotFound);
+}
+
+/// The lock is of the open file, so that threads exclude each other as programs do.
+#[test]
+fn of_several_that_replace_a_socket_at_the_same_time_one_listens() {
+    let path = path("race");
+    for round in 0..150 {
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let barrier = std::sync::Barrier::new(3);
+        let sockets: Vec<_> = std::thread::scope(|scope| {
+            let bind = || {
+                barrier.wait();
+                SocketFile::listen(&path)
+            };
+            [(); 3].map(|()| scope.spawn(bind)).map(|thread| thread.join().unwrap()).into_iter().collect()
+        });
+        let refused = sockets.iter().filter_map(|socket| socket.as_ref().err());
+        assert!(refused.clone().all(|error| error.kind() == io::ErrorKind::AddrInUse), "{sockets:?}");
+        assert_eq!(refused.count(), 2, "round {round}");
+        UnixStream::connect(&path).unwrap();
+        drop(sockets.into_iter().filter_map(|socket| socket.ok().map(|(listener, file)| (file, listener))));
+        assert!(!path.exists());
+        let mut lock = path.clone().into_os_string();
+        lock.push(".lock");
+        assert!(!std::path::Path::new(&lock).exists());
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Unix sockets: as files, and with one report in a packet.
 
 use std::{
-    fs::{self, Permissions},
+    ffi::OsString,
+    fs::{self, File, Permissions},
     io::{self, ErrorKind, Read, Write},
     os::{
         fd::{AsRawFd, OwnedFd},
-        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
         unix::net,
     },
     path::{Path, PathBuf},
@@ -29,7 +30,42 @@ const PACKETS: usize = 64;
 /// How many packets are read before the others have their turn.
 const READS: usize = 256;
 
-/// The file of a listening socket. It is removed when this is dropped.
+/// What two programs must not do at the same time: find that nothing listens on a socket, and replace it. Between bind and
+/// listen a socket looks like one that nothing listens on.
+///
+/// A file beside the socket is locked meanwhile, and removed afterwards.
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// Waits until no other program has it.
+    fn of(socket: &Path) -> io::Result<Self> {
+        let mut path = OsString::from(socket);
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        loop {
+            let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            file.lock()?;
+            // Who had it before has removed the file: another one is locked by those that come now.
+            let (ours, there) = (file.metadata()?, fs::metadata(&path));
+            if there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+                return Ok(Self { path, _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Before the lock is released, which closing the file does.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The file of a listening socket. It is removed when this is dropped, which is to be before the socket is closed: then
+/// another program may replace the file.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
@@ -39,7 +75,8 @@ pub struct SocketFile {
 
 impl SocketFile {
     /// Makes a socket that only its owner can use, and listens on it. A socket at that path on which nothing listens is
-    /// replaced.
+    /// replaced; of several programs that do so at the same time, one succeeds. For that time, there is a file beside it
+    /// whose name ends in `.lock`.
     ///
     /// # Errors
     /// [`ErrorKind::AddrInUse`]: something listens there. [`ErrorKind::AlreadyExists`]: the file is not a socket. Those
@@ -52,6 +89,7 @@ impl SocketFile {
     fn bind(path: &Path, kind: Type) -> io::Result<(Socket, Self)> {
         let address = SockAddr::unix(path)?;
         let socket = Socket::new(Domain::UNIX, kind, None)?;
+        let _lock = Lock::of(path)?;
         match socket.bind(&address) {
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
                 if !fs::symlink_metadata(path)?.file_type().is_socket() {
@@ -85,11 +123,12 @@ impl Drop for SocketFile {
 
 /// A listening socket. Its file is removed when it is dropped.
 pub struct UnixListener {
+    // Dropped before the socket.
+    _file: SocketFile,
     socket: Socket,
     kind: Type,
     /// How many clients have come.
     clients: u32,
-    _file: SocketFile,
 }
 
 impl UnixListener {
@@ -98,7 +137,7 @@ impl UnixListener {
     pub fn bind(path: &Path, kind: Type) -> io::Result<Self> {
         let (socket, file) = SocketFile::bind(path, kind)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, kind, clients: 0, _file: file })
+        Ok(Self { _file: file, socket, kind, clients: 0 })
     }
 
     /// Whether each packet is one report.
