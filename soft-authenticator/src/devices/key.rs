@@ -16,7 +16,7 @@ use rand_core::SeedableRng;
 
 use super::{VIRTUAL_KEY_AAGUID, VirtualCrypto, VirtualPlatform, VirtualStore, port::Port, virtual_key_certificate};
 #[cfg(feature = "testing")]
-use crate::testing::{Control, Driver, TestStore};
+use crate::testing::{Control, Driver, LargeBlobs, TestStore};
 use crate::{
     Caps,
     engine::{AttestationMode, Config, ConfigError, Engine, TemplateId, Wait},
@@ -241,7 +241,9 @@ impl<'b> VirtualKey<'b> {
     pub fn controlled(buffer: &'b mut [u8], mut options: KeyOptions<'b>) -> Result<(Self, Control), KeyError> {
         let store = options.store.take().unwrap_or_else(empty_store);
         let seed = options.seed.map_or_else(|| random().map(u64::from_ne_bytes), Ok)?;
-        let state = TestStore::new(seed, store, Some(time::Instant::now()));
+        let capacity = store.large_blobs_capacity().min(options.large_blobs);
+        let large_blobs = LargeBlobs::of(options.config.caps, capacity);
+        let state = TestStore::new(seed, store, large_blobs, Some(time::Instant::now()));
         let mut store = VirtualStore::new(Box::new(state.clone()), options.large_blobs);
         store.controlled = Some(state.clone());
         let mut key = Self::over(buffer, options, store)?;

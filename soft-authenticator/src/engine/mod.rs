@@ -64,6 +64,8 @@ pub use platform::{Event, LONG_TOUCH, Platform, Progress, RESET_WINDOW, SEQUENCE
 pub use sensor::{FINGERPRINT, UserVerification};
 pub use state::{MAX_FINGERPRINTS, MAX_FRIENDLY_NAME, TemplateId};
 pub use wrapping::MAX_CRED_BLOB_LENGTH;
+#[cfg(feature = "testing")]
+pub(crate) use wrapping::credential_large_blob_key;
 
 use authenticator::Authenticator;
 use call::{Call, Next, Outcome, Trigger};

@@ -101,6 +101,13 @@ pub(super) struct CredentialKeys {
     secrets: Secret<32>,
 }
 
+/// The largeBlobKey of a credential, of a key whose store has this seed.
+#[cfg(feature = "testing")]
+pub fn credential_large_blob_key(seed: &[u8], rp_id_hash: &[u8; 32], id: &[u8]) -> Secret<32> {
+    let crypto = keyfob_core::crypto::RustCrypto;
+    CredentialKeys::derive(&crypto, seed).secret(&crypto, DerivedSecret::LargeBlobKey, rp_id_hash, id)
+}
+
 impl CredentialKeys {
     pub fn derive<C: Hash>(crypto: &C, seed: &[u8]) -> Self {
         Self {

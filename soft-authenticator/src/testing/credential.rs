@@ -124,7 +124,8 @@ impl TestCredential {
         self
     }
 
-    /// With this large blob, which the extension `largeBlob` reads.
+    /// With this large blob, for a client to read: by the extension `largeBlob`, or in the large-blob array, sealed with the
+    /// credential's largeBlobKey, whichever the key has.
     #[must_use]
     pub fn large_blob(self, blob: &[u8]) -> Self {
         Self { large_blob: Some(blob.to_vec()), ..self }

@@ -27,8 +27,11 @@ pub enum TestError {
     RpId,
     /// A discoverable credential needs a user handle of 1 to 64 bytes.
     UserHandle,
-    /// A large blob is longer than 400 bytes when it is compressed, or its credential is not discoverable.
+    /// A large blob is longer than 400 bytes when it is compressed, on a key with the extension `largeBlob`; or its
+    /// credential is not discoverable.
     LargeBlob,
+    /// The key has neither the extension `largeBlob` nor `largeBlobKey`.
+    LargeBlobUnsupported,
     /// The protection is not one of the three levels of `credProtect`.
     CredProtect,
     /// The key's store has no room, or failed.
@@ -54,6 +57,7 @@ says! { TestError:
     Self::RpId => "an RP ID has 1 to 253 bytes",
     Self::UserHandle => "a discoverable credential needs a user handle of 1 to 64 bytes",
     Self::LargeBlob => "a large blob needs a discoverable credential and has at most 400 bytes when it is compressed",
+    Self::LargeBlobUnsupported => "the key has no large blobs",
     Self::CredProtect => "the protection of a credential is 1, 2 or 3",
     Self::Store(error) => "{error}",
     Self::Options(error) => "the options cannot be read: {error}",

@@ -28,6 +28,7 @@ use crate::{
     store::{MemoryStore, Store},
 };
 
+mod blobs;
 mod browser;
 mod control;
 mod credential;
@@ -44,6 +45,7 @@ pub use error::TestError;
 pub use knobs::{Answer, Asked, Lie, Step};
 pub use port::{TestPort, Unplugged};
 
+pub(crate) use blobs::LargeBlobs;
 pub(crate) use driver::{Driver, Orders};
 pub(crate) use state::TestStore;
 
@@ -122,7 +124,8 @@ impl TestKey {
     /// # Errors
     /// [`ConfigError`]: it is contradictory, or the store failed.
     pub fn with_store(seed: u64, config: Config<'static>, store: Box<dyn Store + Send>) -> Result<Self, ConfigError> {
-        let store = TestStore::new(seed, store, None);
+        let large_blobs = LargeBlobs::of(config.caps, store.large_blobs_capacity());
+        let store = TestStore::new(seed, store, large_blobs, None);
         let device = Mutex::new(Device::new(seed, config, store.clone())?);
         Ok(Self(Arc::new(Shared { device, control: Control(store) })))
     }

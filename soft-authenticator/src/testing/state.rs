@@ -14,7 +14,6 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::{Hash, RustCrypto, Sign},
     ctap2::{Command, RpEntity, UserEntity},
-    large_blob,
 };
 use mio::Waker;
 use rand_chacha::ChaCha20Rng;
@@ -22,6 +21,7 @@ use rand_core::{Rng, SeedableRng};
 
 use super::{
     TestError,
+    blobs::{LargeBlobs, NewBlob},
     credential::{CredentialProperties, HeldCredential, Properties, TestCredential, cose_key, pkcs8, public_key},
     knobs::{Answer, Asked, Lie, Plan, Step, flags, set, set_sign_count},
 };
@@ -34,20 +34,16 @@ use crate::{
 const HISTORY: usize = 1000;
 /// The numbers of credentials that are not discoverable begin here: no sequence of getNextAssertion comes so far.
 const NAMED: Number = 1 << 31;
-/// The longest large blob, compressed, in bytes, as the engine has it.
-const MAX_LARGE_BLOB: usize = 400;
-/// The longest large blob that is shown, in bytes: DEFLATE makes 1,032 bytes of one, at most.
-const MAX_BLOB: usize = MAX_LARGE_BLOB * 1032;
 
 /// The state, shared with the engine as its store.
 #[derive(Clone)]
 pub struct TestStore(Arc<Mutex<State>>);
 
 impl TestStore {
-    /// The state of a key with this store, which is empty or the key's alone. With a `clock`, the key has the
-    /// machine's time.
-    pub fn new(seed: u64, store: Box<dyn Store + Send>, clock: Option<time::Instant>) -> Self {
-        Self(Arc::new(Mutex::new(State::new(seed, store, clock))))
+    /// The state of a key with this store, which is empty or the key's alone, and with large blobs there. With a `clock`,
+    /// the key has the machine's time.
+    pub fn new(seed: u64, store: Box<dyn Store + Send>, large_blobs: LargeBlobs, clock: Option<time::Instant>) -> Self {
+        Self(Arc::new(Mutex::new(State::new(seed, store, large_blobs, clock))))
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
@@ -95,7 +91,11 @@ pub struct State {
     time: Instant,
     clock: Option<time::Instant>,
     pub rng: ChaCha20Rng,
-    memory: Box<dyn Store + Send>,
+    pub(super) memory: Box<dyn Store + Send>,
+    /// Where large blobs are.
+    pub(super) large_blobs: LargeBlobs,
+    /// How many bytes of a large-blob array a client has staged.
+    pub(super) staged: usize,
     named: Vec<Named>,
     /// Credentials that were registered and are wrapped in their ids.
     wrapped: Vec<Wrapped>,
@@ -132,13 +132,15 @@ pub struct State {
 }
 
 impl State {
-    fn new(seed: u64, memory: Box<dyn Store + Send>, clock: Option<time::Instant>) -> Self {
+    fn new(seed: u64, memory: Box<dyn Store + Send>, large_blobs: LargeBlobs, clock: Option<time::Instant>) -> Self {
         Self {
             time: Instant::default(),
             clock,
             // Another stream than the engine's.
             rng: ChaCha20Rng::seed_from_u64(seed ^ u64::from_be_bytes(*b"test key")),
             memory,
+            large_blobs,
+            staged: 0,
             named: Vec::new(),
             wrapped: Vec::new(),
             removed: Vec::new(),
@@ -272,9 +274,13 @@ impl State {
             Some(key) => **key,
             None => self.new_private_key()?,
         };
-        let large_blob = credential.large_blob.as_deref().map(compressed).transpose()?;
         let public = public_key(&private_key)?;
         let rp_id_hash = RustCrypto.sha256(&[credential.rp_id.as_bytes()]);
+        let blob = if credential.is_resident_credential {
+            self.new_blob(&rp_id_hash, &id, credential.large_blob.as_deref())?
+        } else {
+            NewBlob::default()
+        };
         // A user handle would be returned.
         let user_handle = if credential.is_resident_credential { &credential.user_handle[..] } else { &[] };
         let record = Credential {
@@ -290,16 +296,16 @@ impl State {
             cred_protect: credential.cred_protect,
             cred_blob: None,
             public_key: Some(&public),
-            large_blob_key: None,
+            large_blob_key: blob.has_key,
             third_party_payment: None,
-            large_blob: Some(large_blob.as_deref().unwrap_or_default()).filter(|_| credential.is_resident_credential),
+            large_blob: blob.record.as_deref(),
         };
         let mut encoded = vec![0; MAX_RECORD];
         let len = record.encode(&mut encoded).map_err(|_| TestError::Store(StoreError::TooLong))?;
         encoded.truncate(len);
         if credential.is_resident_credential {
             let put = Change::Put { rp_id_hash: &rp_id_hash, record: &encoded };
-            self.memory.commit(&[put]).map_err(TestError::Store)?;
+            self.commit_with_array(blob.array.as_deref(), put).map_err(TestError::Store)?;
         } else {
             let number = self.named.last().map_or(NAMED, |last| last.number.saturating_add(1));
             self.named.push(Named { number, rp_id_hash, record: encoded });
@@ -336,7 +342,7 @@ impl State {
     }
 
     /// The records of credentials, and whether they are discoverable.
-    fn records(&mut self) -> Vec<(bool, Vec<u8>)> {
+    pub(super) fn records(&mut self) -> Vec<(bool, Vec<u8>)> {
         let mut records = Vec::new();
         let (mut before, mut record) = (None, [0; MAX_RECORD]);
         while let Ok(Some(found)) = self.memory.next(Query::All, before, &mut record) {
@@ -375,16 +381,6 @@ impl State {
         pkcs8(credential.algorithm, credential.secret)
     }
 
-    /// A credential's large blob, as the extension `largeBlob` has it.
-    pub fn large_blob(&mut self, id: &[u8]) -> Option<Vec<u8>> {
-        let records = self.records();
-        let mut decoded = records.iter().filter_map(|(_, record)| Credential::decode(record));
-        let stored = decoded.find(|credential| credential.id == id)?.large_blob.filter(|blob| !blob.is_empty())?;
-        let (len, compressed) = stored.split_first_chunk()?;
-        let mut blob = vec![0; usize::try_from(u64::from_be_bytes(*len)).ok().filter(|len| *len <= MAX_BLOB)?];
-        large_blob::inflate(compressed, &mut blob).ok().map(|()| blob)
-    }
-
     fn with_properties(&self, held: HeldCredential) -> HeldCredential {
         let Properties { sign_count, backup_eligibility, backup_state } =
             self.properties.get(&held.credential_id).copied().unwrap_or_default();
@@ -398,7 +394,9 @@ impl State {
         }
         let found = self.memory.next(Query::Id(id), None, &mut [0; MAX_RECORD]).map_err(TestError::Store)?;
         if let Some(found) = found {
-            self.memory.commit(&[Change::Delete(found.number)]).map_err(TestError::Store)?;
+            // With the same id, another credential would have its blob.
+            let array = self.array_with(&found.rp_id_hash, id, None)?;
+            self.commit_with_array(array.as_deref(), Change::Delete(found.number)).map_err(TestError::Store)?;
         }
         self.named.retain(|named| !Query::Id(id).matches(&named.rp_id_hash, &named.record));
         if self.wrapped.iter().any(|wrapped| wrapped.id == id) {
@@ -428,6 +426,9 @@ impl State {
             }
         }
         self.memory.commit(changes)?;
+        if changes.iter().any(|change| matches!(change, Change::Erase | Change::LargeBlobs(_))) {
+            self.staged = 0;
+        }
         if matches!(changes.first(), Some(Change::Erase)) {
             self.named.clear();
             self.wrapped.clear();
@@ -451,14 +452,6 @@ impl State {
         bytes::copy(out.get_mut(..len).ok_or(StoreError::TooLong)?, &named.record);
         Ok(Some(Found { number: named.number, rp_id_hash: named.rp_id_hash, len }))
     }
-}
-
-/// A large blob as records have it: its length in eight bytes, then its compressed bytes.
-fn compressed(blob: &[u8]) -> Result<Vec<u8>, TestError> {
-    let mut compressed = vec![0; large_blob::bound(blob.len())];
-    let len = large_blob::deflate(blob, &mut compressed).map_err(|_| TestError::LargeBlob)?;
-    let compressed = compressed.get(..len).filter(|bytes| bytes.len() <= MAX_LARGE_BLOB).ok_or(TestError::LargeBlob)?;
-    Ok([&u64::try_from(blob.len()).unwrap_or(u64::MAX).to_be_bytes(), compressed].concat())
 }
 
 /// What is known of a credential by its id alone.
@@ -535,7 +528,9 @@ impl Store for TestStore {
     }
 
     fn stage(&mut self, offset: usize, bytes: &[u8]) -> Result<(), StoreError> {
-        self.lock().memory.stage(offset, bytes)
+        let mut state = self.lock();
+        state.staged = offset.saturating_add(bytes.len());
+        state.memory.stage(offset, bytes)
     }
 
     fn tidy(&mut self) -> Result<bool, StoreError> {

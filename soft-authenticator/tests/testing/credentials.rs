@@ -1,15 +1,22 @@
 //! Credentials that a test puts in, lists, changes and removes.
 
+use std::time::Duration;
+
 use keyfob_core::{
     Status,
     auth_data::Flags,
     cbor,
-    client::Cause,
+    client::{self, Cause, Ceremony, UserInteraction, manage::WriteLargeBlobs},
     cose::{Algorithm, CoseKey},
     crypto::{RustCrypto, Sign},
+    ctap2::Command,
     extensions::cred_protect::Level,
+    large_blob::LargeBlobArray,
+    transport::{Protocol, Received, Transport},
 };
 use keyfob_soft_authenticator::{
+    Caps,
+    engine::Config,
     store::{MemoryStore, StoreError},
     testing::{CredentialProperties, TestCredential, TestError, TestKey},
 };
@@ -188,6 +195,124 @@ fn a_large_blob_is_read_and_written() {
     assert_eq!(key.large_blob(&held.credential_id).as_deref(), Some(&b"another"[..]));
     assert_eq!(key.large_blob(b"no id"), None);
     assert_eq!(blob(), b"another");
+}
+
+/// A key with `largeBlobKey` and authenticatorLargeBlobs, in place of the extension `largeBlob`.
+fn key_with_array<const B: usize>() -> TestKey {
+    let config = TestKey::config();
+    let caps = config.caps.without(Caps::LARGE_BLOB_EXTENSION).with(Caps::LARGE_BLOBS);
+    let store = Box::new(MemoryStore::<8, B>::new());
+    TestKey::with_store(5, Config { caps, max_msg_size: 1200, ..config }, store).unwrap()
+}
+
+#[test]
+fn a_large_blob_in_the_array_is_read_and_written_by_a_client() {
+    let key = key_with_array::<4096>();
+    let held = key.add(TestCredential::es256(RP, USER).large_blob(b"a certificate")).unwrap();
+    let id = held.credential_id.as_slice();
+    let other = key.add(TestCredential::es256(RP, b"user-0002").large_blob(&[7; 3000])).unwrap(); // it compresses well
+    assert_eq!(key.large_blob(id).as_deref(), Some(&b"a certificate"[..]));
+    assert_eq!(key.large_blob(&other.credential_id), Some(vec![7; 3000]));
+    let read = with(request_of(&[id]), "extensions", json!({"largeBlob": {"read": true}}));
+    let blob = || {
+        let response: Value = serde_json::from_str(&page(&key).get(read.to_string()).unwrap()).unwrap();
+        response["clientExtensionResults"]["largeBlob"].get("blob").map(bytes)
+    };
+    assert_eq!(blob().as_deref(), Some(&b"a certificate"[..]));
+    let write = json!({"largeBlob": {"write": b64(b"another")}});
+    page(&key).get(with(request_of(&[id]), "extensions", write).to_string()).unwrap();
+    assert_eq!(key.large_blob(id).as_deref(), Some(&b"another"[..]));
+    // One without a blob has a key too, and its place in the array.
+    let without = key.add(TestCredential::es256(RP, b"user-0003")).unwrap();
+    assert_eq!(key.large_blob(&without.credential_id), None);
+    key.remove(id).unwrap();
+    let again = TestCredential::es256(RP, USER).credential_id(id);
+    key.add(again).unwrap();
+    assert_eq!((blob(), key.large_blob(id)), (None, None), "the blob has gone with its credential");
+    assert_eq!(key.large_blob(&other.credential_id), Some(vec![7; 3000]));
+}
+
+/// A transport on which something happens before one of the requests.
+struct Between<T, F> {
+    transport: T,
+    before: usize,
+    act: F,
+}
+
+impl<T: Transport, F: FnMut()> Transport for Between<T, F> {
+    type Error = T::Error;
+
+    fn send(&mut self, protocol: Protocol, request: &[u8]) -> Result<(), T::Error> {
+        if request.first() == Some(&Command::LARGE_BLOBS.0) {
+            self.before = self.before.wrapping_sub(1);
+            if self.before == 0 {
+                (self.act)();
+            }
+        }
+        self.transport.send(protocol, request)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> Result<Received, T::Error> {
+        self.transport.receive(buffer, wait)
+    }
+
+    fn cancel(&mut self) -> Result<(), T::Error> {
+        self.transport.cancel()
+    }
+
+    fn reconnect(&mut self) -> Result<(), T::Error> {
+        self.transport.reconnect()
+    }
+}
+
+#[test]
+fn a_large_blob_that_is_put_in_does_not_disturb_a_client_that_writes_the_array() {
+    struct Silent;
+    impl UserInteraction for Silent {}
+    let key = key_with_array::<4096>();
+    let (mut memory, mut noise) = ([0; 4096], [0; 9000]);
+    ChaCha8Rng::seed_from_u64(2).fill_bytes(&mut noise);
+    let mut array = LargeBlobArray::empty(&mut memory).unwrap();
+    array.put(&RustCrypto, &mut ChaCha8Rng::seed_from_u64(1), &[7; 32], &noise[..3500], &mut [0; 9000]).unwrap();
+    let array = array.serialize(&RustCrypto).to_vec();
+    let act = || drop(key.add(TestCredential::es256(RP, USER).large_blob(b"a certificate")).unwrap());
+    let mut transport = Between { transport: key.transport(), before: 3, act };
+    let mut buffer = [0; 1200];
+    let ceremony = Ceremony::new(WriteLargeBlobs::new(&array), &mut buffer, RustCrypto, ChaCha8Rng::seed_from_u64(1));
+    client::run(ceremony, &mut transport, &mut Silent, key.clock()).unwrap();
+    assert!(transport.before > 1 << 32, "there were more requests than three");
+    // What the client has read before is what it has written.
+    let id = key.credentials()[0].credential_id.clone();
+    assert_eq!(key.large_blob(&id), None);
+    key.remove(&id).unwrap();
+    key.add(TestCredential::es256(RP, USER).credential_id(&id).large_blob(b"a certificate")).unwrap();
+    assert_eq!(key.large_blob(&id).as_deref(), Some(&b"a certificate"[..]));
+}
+
+#[test]
+fn a_large_blob_that_has_no_room_in_the_array_is_refused_and_nothing_changes() {
+    let key = key_with_array::<1024>();
+    let mut noise = [0; 900];
+    ChaCha8Rng::seed_from_u64(1).fill_bytes(&mut noise);
+    let first = key.add(TestCredential::es256(RP, USER).large_blob(&noise)).unwrap();
+    let second = TestCredential::es256(RP, b"user-0002").large_blob(&noise[..200]);
+    assert_eq!(key.add(second), Err(TestError::Store(StoreError::Full)));
+    assert_eq!(key.credentials(), std::slice::from_ref(&first));
+    assert_eq!(key.large_blob(&first.credential_id).as_deref(), Some(&noise[..]));
+    key.remove_all().unwrap();
+    key.add(TestCredential::es256(RP, b"user-0002").large_blob(&noise[..200])).unwrap();
+}
+
+#[test]
+fn a_key_without_large_blobs_takes_none() {
+    let config = TestKey::config();
+    let caps = config.caps.without(Caps::LARGE_BLOB_EXTENSION);
+    let key = TestKey::with_config(5, Config { caps, ..config }).unwrap();
+    let refused = key.add(TestCredential::es256(RP, USER).large_blob(b"a certificate"));
+    assert_eq!(refused, Err(TestError::LargeBlobUnsupported));
+    assert_eq!(key.credentials(), []);
+    let held = key.add(TestCredential::es256(RP, USER)).unwrap();
+    assert_eq!(key.large_blob(&held.credential_id), None);
 }
 
 #[test]
