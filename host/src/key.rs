@@ -22,10 +22,7 @@ use keyfob_soft_authenticator::{
 
 use serde_json::json;
 
-use crate::{
-    control::{ControlArguments, touch_after},
-    notes::Notes,
-};
+use crate::{control::ControlArguments, notes::Notes};
 
 pub mod config;
 pub mod pin;
@@ -259,7 +256,7 @@ impl KeyArguments {
             TouchPolicy::Deny => Touch::Deny,
             TouchPolicy::Never => Touch::Never,
             TouchPolicy::Prompt => ask_on_terminal(notes.clone()),
-            TouchPolicy::After(time) => touch_after(time),
+            TouchPolicy::After(time) => Touch::After(time),
         };
         options.presence = self.presence();
         options.lock = self.lock;

@@ -24,7 +24,6 @@ mod server;
 mod table;
 
 pub use outbox::Audience;
-pub use perform::touch_after;
 use server::{Controlled, Listener};
 
 use crate::serve::doors::plain;

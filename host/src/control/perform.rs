@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use keyfob_core::{base64url, extensions::cred_protect::Level};
@@ -158,20 +158,9 @@ fn touch(params: &Params) -> Result<Touch, Refusal> {
     Ok(match touch {
         "deny" => Touch::Deny,
         "never" => Touch::Never,
-        "after" => touch_after(milliseconds(params)),
+        "after" => Touch::After(milliseconds(params)),
         _ => Touch::Auto,
     })
-}
-
-/// Touches when the key has waited for this long.
-pub fn touch_after(time: Duration) -> Touch {
-    let mut since = Instant::now();
-    Touch::Ask(Box::new(move |first| {
-        if first {
-            since = Instant::now();
-        }
-        (since.elapsed() >= time).then_some(true)
-    }))
 }
 
 fn lie(params: &Params) -> Result<Lie, Refusal> {

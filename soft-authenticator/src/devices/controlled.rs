@@ -1,5 +1,7 @@
 //! A virtual key that a test controls, with the feature `testing`.
 
+use std::time::Duration;
+
 use keyfob_core::{Instant, transport::hid::REPORT_LEN};
 
 use crate::{
@@ -81,28 +83,29 @@ impl VirtualKey<'_> {
 
     /// Whether the key waits for its user is known before anything tells of it.
     pub(super) fn note_wait(&mut self, now: Instant) {
-        if let (Some(driver), Some(port)) = (&self.driver, &self.port)
+        if let (Some(driver), Some(port)) = (&mut self.driver, &self.port)
             && (matches!(port.waits_for(), Some(Wait::UserVerification | Wait::Sample)) || port.awaits_touch(now))
         {
-            driver.store().lock().waits_for_user = true;
+            driver.notes_wait();
         }
     }
 
-    /// The user, of whom a test decides: who does not touch the key is not verified either. Returns whether the key
-    /// waits for them.
-    pub(super) fn ask_of_test(&mut self, now: Instant) -> bool {
-        let (Some(driver), Some(port)) = (&mut self.driver, &mut self.port) else { return false };
+    /// The user, of whom a test decides: who does not touch the key is not verified either. Returns, while the key waits
+    /// for them, when to ask again.
+    pub(super) fn ask_of_test(&mut self, now: Instant) -> Option<Duration> {
+        let (driver, port) = (self.driver.as_mut()?, self.port.as_mut()?);
         let waits_for = port.waits_for();
         let is_for_sensor = matches!(waits_for, Some(Wait::UserVerification | Wait::Sample));
-        let Some(is_first) = driver.waits(waits_for, is_for_sensor || port.awaits_touch(now)) else { return false };
+        let is_first = driver.waits(waits_for, is_for_sensor || port.awaits_touch(now))?;
         if !driver.is_plugged_in() {
-            return true; // at this step
+            return Some(Duration::ZERO); // at this step
         }
+        let waited = driver.waited();
         match driver.consents(&mut self.touch, is_first) {
             None => {}
             Some(true) if is_for_sensor => self.sense(now),
             Some(consents) => port.touch(now, consents),
         }
-        true
+        Some(self.pause(waited))
     }
 }

@@ -14,7 +14,10 @@ use keyfob_core::{
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use super::{VIRTUAL_KEY_AAGUID, VirtualCrypto, VirtualPlatform, VirtualStore, port::Port, virtual_key_certificate};
+use super::{
+    Touch, VIRTUAL_KEY_AAGUID, VirtualCrypto, VirtualPlatform, VirtualStore, port::Port, touch::TOUCH_POLL,
+    virtual_key_certificate,
+};
 #[cfg(feature = "testing")]
 use crate::testing::{Control, Driver, LargeBlobs, TestStore};
 use crate::{
@@ -29,8 +32,6 @@ use crate::{
 const CREDENTIALS: usize = 100;
 /// The longest large-blob array of a virtual key, in bytes: [`KeyOptions::large_blobs`].
 pub const MAX_LARGE_BLOBS: usize = 64 << 10;
-/// How long to wait before [`Touch::Ask`] is asked again.
-const TOUCH_POLL: time::Duration = time::Duration::from_millis(20);
 
 /// Why a virtual key cannot be made.
 #[derive(Clone, Copy, Debug)]
@@ -64,32 +65,6 @@ pub enum Finger {
     Differs,
     /// No finger.
     Never,
-}
-
-/// How the user of a virtual key touches it.
-#[non_exhaustive]
-pub enum Touch {
-    /// Touches at once.
-    Auto,
-    /// Declines at once.
-    Deny,
-    /// Never touches.
-    Never,
-    /// Asks this function again and again while a touch is awaited, until it returns consent (true) or refusal (false).
-    /// Its argument is true the first time.
-    Ask(Box<dyn FnMut(bool) -> Option<bool> + Send>),
-}
-
-impl Touch {
-    /// Whether the user consents now, or declines. A function is told whether it is asked for the first time.
-    pub(crate) fn consents(&mut self, is_first: bool) -> Option<bool> {
-        match self {
-            Self::Auto => Some(true),
-            Self::Deny => Some(false),
-            Self::Never => None,
-            Self::Ask(ask) => ask(is_first),
-        }
-    }
 }
 
 /// Called for each WINK.
@@ -214,7 +189,8 @@ pub struct VirtualKey<'b> {
     template: Option<(TemplateId, u8)>,
     /// Good samples that a template needs.
     samples: u8,
-    asked: bool,
+    /// Since when the key waits for a touch.
+    asked: Option<Instant>,
     clock: time::Instant,
     #[cfg(feature = "testing")]
     pub(super) driver: Option<Driver>,
@@ -286,7 +262,7 @@ impl<'b> VirtualKey<'b> {
             finger: options.finger,
             template: None,
             samples: options.config.user_verification.samples,
-            asked: false,
+            asked: None,
             clock: time::Instant::now(),
             #[cfg(feature = "testing")]
             driver: None,
@@ -430,7 +406,7 @@ impl<'b> VirtualKey<'b> {
         if let Some(rests) = self.rests(now) {
             return Some(rests.since(now));
         }
-        let is_awaited = self.ask(now);
+        let pause = self.ask(now);
         if self.is_out() {
             return None;
         }
@@ -441,28 +417,33 @@ impl<'b> VirtualKey<'b> {
             return Some(time::Duration::ZERO); // the user may act on it
         }
         let wait = port.deadline().map(|deadline| deadline.since(now));
-        if is_awaited { Some(wait.unwrap_or(TOUCH_POLL).min(TOUCH_POLL)) } else { wait }
+        wait.into_iter().chain(pause).min()
     }
 
-    /// The user touches the key and its sensor, if it waits for that. Returns whether a touch is awaited.
-    fn ask(&mut self, now: Instant) -> bool {
+    /// The user touches the key and its sensor, if it waits for that. Returns, while a touch is awaited, when to ask again.
+    fn ask(&mut self, now: Instant) -> Option<time::Duration> {
         #[cfg(feature = "testing")]
         if self.driver.is_some() {
             return self.ask_of_test(now);
         }
-        let Some(port) = &mut self.port else { return false };
+        let port = self.port.as_mut()?;
         let is_awaited = port.awaits_touch(now);
-        if is_awaited {
-            let consents = self.touch.consents(!self.asked);
-            self.asked = consents.is_none();
-            if let Some(consents) = consents {
-                port.touch(now, consents);
-            }
-        } else {
-            self.asked = false;
+        let is_first = self.asked.is_none();
+        let waited = now.since(*self.asked.get_or_insert(now));
+        let consents = if is_awaited { self.touch.consents(is_first, waited) } else { None };
+        if let Some(consents) = consents {
+            port.touch(now, consents);
+        }
+        if consents.is_some() || !is_awaited {
+            self.asked = None;
         }
         self.sense(now);
-        is_awaited
+        is_awaited.then(|| self.pause(waited))
+    }
+
+    /// When to ask the user again, who has been asked for so long.
+    pub(super) fn pause(&self, waited: time::Duration) -> time::Duration {
+        self.touch.pause(waited).map_or(TOUCH_POLL, |pause| pause.min(TOUCH_POLL))
     }
 
     /// Simulates the sensor. Every finished template counts as enrolled, so only the one that is being enrolled is

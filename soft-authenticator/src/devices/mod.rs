@@ -13,6 +13,7 @@ mod key;
 mod pipe;
 mod platform;
 mod port;
+mod touch;
 pub mod uhid;
 #[cfg(not(feature = "testing"))]
 mod uncontrolled;
@@ -24,8 +25,9 @@ pub use attestation::{
     VIRTUAL_KEY_AAGUID, VIRTUAL_KEY_ROOT, virtual_key_certificate, virtual_key_enterprise_certificate,
 };
 pub use in_process::InProcess;
-pub use key::{Finger, KeyError, KeyOptions, MAX_LARGE_BLOBS, Touch, VirtualKey};
+pub use key::{Finger, KeyError, KeyOptions, MAX_LARGE_BLOBS, VirtualKey};
 #[cfg(unix)]
 pub use pipe::UnixPipe;
 pub use pipe::{Connection, Pipe, TcpPipe};
 pub use platform::{VIRTUAL_VENDOR_COMMANDS, VirtualCrypto, VirtualPlatform, VirtualStore};
+pub use touch::Touch;

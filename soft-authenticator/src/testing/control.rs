@@ -73,8 +73,9 @@ impl Control {
 
 /// The user, and the time.
 impl Control {
-    /// How the user touches the key from now on: at once, declining, never, or as a function says. A user who does not
-    /// touch it is not verified either.
+    /// How the user touches the key from now on: at once, declining, never, after a time, or as a function says. A user
+    /// who does not touch it is not verified either. A request that waits already has waited since it asked: where that is
+    /// longer than [`Touch::After`] says, it is touched at once.
     pub fn set_touch(&self, touch: Touch) {
         self.change(|state| state.touch = Some(touch));
     }
@@ -141,8 +142,8 @@ impl Control {
         self.0.lock().private_key(credential_id)
     }
 
-    /// The large blob of a credential, which the extension `largeBlob` has written or [`TestCredential::large_blob`] has
-    /// put in. `None`: there is none.
+    /// The large blob of a credential, which a client has written or [`TestCredential::large_blob`] has put in. `None`:
+    /// there is none.
     pub fn large_blob(&self, credential_id: &[u8]) -> Option<Vec<u8>> {
         self.0.lock().large_blob(credential_id)
     }

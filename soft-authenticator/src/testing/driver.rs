@@ -22,7 +22,9 @@ pub struct Driver {
     store: TestStore,
     /// The channel of the last report.
     channel: [u8; 4],
-    /// The user knows that the key waits for them.
+    /// Since when the key waits for its user.
+    asked: Option<Instant>,
+    /// The user knows that.
     is_asked: bool,
     /// The command whose response is not sent yet.
     pending: Option<Command>,
@@ -43,7 +45,7 @@ pub struct Orders {
 
 impl Driver {
     pub const fn new(store: TestStore) -> Self {
-        Self { store, channel: [0; 4], is_asked: false, pending: None, delayed: None }
+        Self { store, channel: [0; 4], asked: None, is_asked: false, pending: None, delayed: None }
     }
 
     pub const fn store(&self) -> &TestStore {
@@ -71,7 +73,7 @@ impl Driver {
 
     /// The key is powered up: nothing is pending.
     pub fn powered_up(&mut self) {
-        (self.is_asked, self.pending, self.delayed) = (false, None, None);
+        (self.asked, self.is_asked, self.pending, self.delayed) = (None, false, None, None);
         let mut state = self.store.lock();
         (state.waits_for_user, state.one_touch, state.begun) = (false, None, None);
     }
@@ -155,6 +157,7 @@ impl Driver {
         let mut state = self.store.lock();
         if is_for_user {
             let is_first = !std::mem::replace(&mut self.is_asked, true);
+            self.asked.get_or_insert(state.now());
             state.waits_for_user = true;
             if is_first {
                 state.reach(Step::Touch);
@@ -162,7 +165,7 @@ impl Driver {
             return Some(is_first);
         }
         if wait != Some(Wait::Processing) {
-            self.is_asked = false;
+            (self.asked, self.is_asked) = (None, false);
             (state.waits_for_user, state.one_touch) = (false, None);
         }
         None
@@ -172,7 +175,24 @@ impl Driver {
     pub fn consents(&self, touch: &mut Touch, is_first: bool) -> Option<bool> {
         // The lock is free while the test's function is asked.
         let once = self.store.lock().one_touch.take();
-        once.or_else(|| touch.consents(is_first))
+        once.or_else(|| touch.consents(is_first, self.waited()))
+    }
+
+    /// The key waits for its user, who is not asked yet. Time counts from here: others may be told of it now.
+    pub fn notes_wait(&mut self) {
+        let mut state = self.store.lock();
+        state.waits_for_user = true;
+        self.asked.get_or_insert(state.now());
+    }
+
+    /// How long the key has waited for its user.
+    pub fn waited(&self) -> Duration {
+        self.asked.map_or(Duration::ZERO, |since| self.now().since(since))
+    }
+
+    /// When to ask the user again.
+    pub fn asks_again(&self, touch: &Touch) -> Option<Instant> {
+        self.asked.and(touch.pause(self.waited())).map(|pause| self.now().plus(pause))
     }
 }
 

@@ -31,8 +31,6 @@ use crate::{
 
 /// How long the engine takes for one piece of work.
 const WORK: Duration = Duration::from_millis(1);
-/// How long to wait before [`Touch::Ask`] is asked again.
-const TOUCH_POLL: Duration = Duration::from_millis(20);
 
 /// Buffers of keys that are gone. An engine borrows its buffer, and a handle that can be cloned has no place to borrow
 /// from: so buffers live for ever and are used again.
@@ -167,8 +165,7 @@ impl Device {
 
     /// When the key has something to do if nothing comes.
     fn due(&self) -> Option<Instant> {
-        let asks = matches!(self.touch, Touch::Ask(_)).then(|| self.driver.now().plus(TOUCH_POLL));
-        self.hid.deadline().into_iter().chain(asks).min()
+        self.hid.deadline().into_iter().chain(self.driver.asks_again(&self.touch)).min()
     }
 
     /// One piece of the pending work, after what the user does.

@@ -242,6 +242,40 @@ fn a_jump_of_the_clock_ends_the_users_time_at_once() {
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
+/// The times are far over those of the test, which would not see its end otherwise.
+#[test]
+fn a_touch_after_a_time_comes_when_the_test_lets_it_pass() {
+    let served = Served::with_credential();
+    served.control().set_touch(Touch::After(Duration::from_secs(25)));
+    let start = Instant::now();
+    let page = served.page();
+    let signs_in = thread::spawn(move || page.get(discouraged()));
+    served.wait_for(|event| matches!(event, HubEvent::TouchAsked { .. }));
+    served.control().advance(Duration::from_secs(20));
+    thread::sleep(Duration::from_millis(100));
+    assert!(served.control().waits_for_user(), "5 s are left");
+    served.control().advance(Duration::from_secs(5));
+    signs_in.join().unwrap().unwrap();
+    served.control().jump_at(Step::Touch, Duration::from_secs(25));
+    served.page().get(discouraged()).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(10));
+    // One who waits already has waited since it asked.
+    served.control().set_touch(Touch::Never);
+    served.events.try_iter().for_each(drop);
+    let page = served.page();
+    let signs_in = thread::spawn(move || page.get(discouraged()));
+    served.wait_for(|event| matches!(event, HubEvent::TouchAsked { .. }));
+    served.control().advance(Duration::from_secs(20));
+    served.control().set_touch(Touch::After(Duration::from_secs(20)));
+    signs_in.join().unwrap().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(10));
+    // Without the test, time passes by itself.
+    served.control().set_touch(Touch::After(Duration::from_millis(300)));
+    let start = Instant::now();
+    served.page().get(discouraged()).unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(299));
+}
+
 #[test]
 fn a_user_who_is_not_verified_makes_ceremonies_fail_until_they_are() {
     let served = Served::with_credential();

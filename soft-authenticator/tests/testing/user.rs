@@ -1,5 +1,7 @@
 //! What the user of the key does.
 
+use std::time::Duration;
+
 use keyfob_core::{
     Status,
     auth_data::Flags,
@@ -8,7 +10,7 @@ use keyfob_core::{
 };
 use keyfob_soft_authenticator::{
     devices::Touch,
-    testing::{TestCredential, TestError, TestKey},
+    testing::{Step, TestCredential, TestError, TestKey},
 };
 use serde_json::json;
 
@@ -60,6 +62,26 @@ fn a_user_can_be_asked_until_they_touch_the_key() {
     })));
     page(&key).get(request().to_string()).unwrap();
     assert!(key.now().as_millis() >= 80);
+}
+
+#[test]
+fn a_user_who_touches_the_key_later_costs_the_keys_time_and_no_real_time() {
+    let key = key();
+    let discouraged = with(request(), "userVerification", json!("discouraged")).to_string();
+    key.set_touch(Touch::After(Duration::from_secs(25)));
+    let (before, real) = (key.now(), std::time::Instant::now());
+    page(&key).get(&discouraged).unwrap();
+    let took = key.now().since(before);
+    assert!((Duration::from_secs(25)..Duration::from_secs(26)).contains(&took), "{took:?}");
+    key.set_touch(Touch::After(Duration::from_secs(31)));
+    assert_eq!(failed(page(&key).get(&discouraged)).0, ErrorCode::Timeout, "the key waits for 30 s");
+    assert!(real.elapsed().as_secs() < 20);
+    // A jump at the touch is time as well.
+    key.set_touch(Touch::After(Duration::from_secs(20)));
+    key.jump_at(Step::Touch, Duration::from_secs(20));
+    let before = key.now();
+    page(&key).get(&discouraged).unwrap();
+    assert!(key.now().since(before) < Duration::from_secs(21));
 }
 
 #[test]
