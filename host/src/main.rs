@@ -68,23 +68,43 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(message) => {
-            eprintln!("keyfob: {message}");
+            warn(format_args!("{message}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Writes a line to the standard output. When nobody reads any more, the program is done, with success: a failure, and
-/// what nobody can print again, goes through [`write_line`]. When the line cannot be written, the program has failed.
+/// Writes a line to the standard output. When nobody reads any more, the program is done, with success: a failure, what
+/// nobody can print again, and what is said while there are sockets or folders to remove go through [`write_line`]. When
+/// the line cannot be written, the program has failed.
 fn say(line: fmt::Arguments<'_>) {
     match write_line(line) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
         Err(error) => {
-            eprintln!("keyfob: cannot write to the standard output: {error}");
+            warn(format_args!("cannot write to the standard output: {error}"));
             process::exit(1);
         }
     }
+}
+
+/// Says where something is served, to whoever reads: if nobody does, it is served all the same, as it is when the reader
+/// goes later.
+///
+/// # Errors
+/// The line cannot be written, in a line.
+fn announce(line: fmt::Arguments<'_>) -> Result<(), String> {
+    match write_line(line) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to the standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to the standard error, if anybody reads it.
+fn warn(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "keyfob: {line}");
 }
 
 /// Writes a line to the standard output.

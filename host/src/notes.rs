@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{control::Audience, say};
+use crate::{announce, control::Audience};
 
 /// How many lines may wait for a slow reader.
 const LINES: usize = 4096;
@@ -83,12 +83,18 @@ impl Notes {
         self.line(self.described(event, members, text));
     }
 
-    /// The same, before the key is served. It is not lost: the user needs it.
-    pub fn must_tell(&self, event: &str, members: Value, text: impl FnOnce() -> String) {
+    /// The same, before the key is served. It is not lost, as long as anybody reads: the user needs it.
+    ///
+    /// # Errors
+    /// It cannot be written, in a line.
+    pub fn must_tell(&self, event: &str, members: Value, text: impl FnOnce() -> String) -> Result<(), String> {
         let line = self.described(event, members, text);
         match self.stream {
-            Stream::Output => say(format_args!("{line}")),
-            Stream::Error => eprintln!("{line}"),
+            Stream::Output => announce(format_args!("{line}")),
+            Stream::Error => {
+                let _ = self.stream.write(&line); // nobody reads it
+                Ok(())
+            }
         }
     }
 

@@ -100,7 +100,7 @@ pub fn run(arguments: &Arguments) -> Result<(), String> {
                 format!("Serving a virtual security key on {}. Stop with Ctrl-C.", opened.places.join(" and "));
             let controlled = place.map(|place| format!("It is controlled on {place}."));
             [serving].into_iter().chain(controlled).chain(opened.hints.iter().cloned()).collect::<Vec<_>>().join("\n")
-        });
+        })?;
         hub.run(|event| events.tell(&event)).map_err(broken)
     });
     notes.finish();

@@ -127,7 +127,7 @@ pub fn set<'b>(
         result.map_err(|error| format!("the PIN cannot be set: {error}"))?;
     }
     if matches!(choice, PinChoice::Random) {
-        notes.must_tell("pin", json!({ "pin": pin }), || format!("The PIN is {pin}."));
+        notes.must_tell("pin", json!({ "pin": pin }), || format!("The PIN is {pin}."))?;
     }
     Ok(transport.into_io().0)
 }

@@ -3,7 +3,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fs::{self, File},
+    fs::File,
     io,
     os::unix::process::{CommandExt, ExitStatusExt},
     path::Path,
@@ -25,7 +25,7 @@ use super::{
     monitors::Monitors,
     program,
 };
-use crate::{control, notes::Stream};
+use crate::{control, notes::Stream, signals};
 
 /// Exit statuses of shells for a command that is not there, and for one that cannot be run.
 const NOT_FOUND: u8 = 127;
@@ -45,12 +45,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     arguments.told.check()?;
     let (name, rest) = arguments.command.split_first().ok_or("there is no command")?;
     let Some(program) = program::find(name) else {
-        eprintln!("keyfob: there is no command {}", name.display());
+        crate::warn(format_args!("there is no command {}", name.display()));
         return Ok(ExitCode::from(NOT_FOUND));
     };
     let obstacle = program::obstacle(&program);
     if let Some(why) = &obstacle {
-        eprintln!("keyfob: warning: {why}: it does not load the library, and does not see the key.");
+        crate::warn(format_args!("warning: {why}: it does not load the library, and does not see the key."));
     }
     // From here on, a signal does not end this process before the directory is removed.
     let mut signals = signals().map_err(|error| format!("cannot receive signals: {error}"))?;
@@ -69,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
-            eprintln!("keyfob: cannot run {}: {error}", program.display());
+            crate::warn(format_args!("cannot run {}: {error}", program.display()));
             let is_missing = error.kind() == io::ErrorKind::NotFound;
             return Ok(ExitCode::from(if is_missing { NOT_FOUND } else { NOT_RUN }));
         }
@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     // Its last events are told before this.
     drop(key);
     if !directory.was_opened() && obstacle.is_none() {
-        eprintln!("keyfob: {}", unopened(&directory, name));
+        crate::warn(format_args!("{}", unopened(&directory, name)));
     }
     Ok(ExitCode::from(code(status)))
 }
@@ -91,10 +91,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, String> {
 ///
 /// SIGCHLD is among them for its effect only: where it was ignored, the end of the command would be lost.
 fn signals() -> io::Result<Signals> {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
-    let is_ignored = |number: &i32| ignored >> number.saturating_sub(1) & 1 != 0;
+    let is_ignored = |number: &i32| signals::is_ignored(*number);
     Signals::new(PASSED.into_iter().filter(|number| !is_ignored(number)).chain([SIGUSR1, SIGCHLD]))
 }
 
@@ -194,7 +191,7 @@ impl Key {
                 && ready.send(Err(why.clone())).is_err()
             {
                 // The command runs already.
-                eprintln!("keyfob: {why}");
+                crate::warn(format_args!("{why}"));
             }
         });
         let (handle, control) = is_ready.recv().map_err(|_| "the key's thread ended")??;

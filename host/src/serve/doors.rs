@@ -95,9 +95,9 @@ impl DoorArguments {
 impl Opened {
     fn add(&mut self, door: &str, address: SocketAddr) {
         if !address.ip().is_loopback() {
-            eprintln!(
-                "keyfob: warning: {address} is not a loopback address: every machine that reaches it can use and reset this key."
-            );
+            crate::warn(format_args!(
+                "warning: {address} is not a loopback address: every machine that reaches it can use and reset this key."
+            ));
         }
         self.places.push(format!("{door} {address}"));
     }

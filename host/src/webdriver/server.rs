@@ -75,13 +75,13 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, String> {
     };
     let sessions = Sessions::new(ports.clone());
     let app = Arc::new(App { sessions, driver, browser_name: arguments.browser_name.clone() });
-    crate::say(format_args!("WebDriver listens at http://{address}"));
+    crate::announce(format_args!("WebDriver listens at http://{address}"))?;
     if let (None, Some((name, rest))) = (&child, arguments.rest.split_first()) {
         child = Some(driver::start(name, rest, &ports, Use::Client(address))?);
     } else if child.is_none() {
-        eprintln!(
-            "keyfob: warning: nothing sees the authenticators: name a driver with --driver, or a command after --."
-        );
+        crate::warn(format_args!(
+            "warning: nothing sees the authenticators: name a driver with --driver, or a command after --."
+        ));
     }
     let router = Router::new().fallback(answer).with_state(app.clone());
     let (open, closed) = oneshot::channel::<()>();
