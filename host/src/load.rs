@@ -35,7 +35,8 @@ const NOTHING: u8 = 4;
 /// The longest message of a key of the fleet, in bytes. A key of its own has 7,609; what a server of passkeys asks for is
 /// shorter (CTAP 2.3 §6.4: at least 1,024).
 const MESSAGE: usize = 1200;
-/// Discoverable credentials that a key of the fleet holds. It registers one, and again if the server has lost it.
+/// Discoverable credentials that a key of the fleet holds. It registers one, and removes those of registrations that have
+/// failed.
 const CREDENTIALS: usize = 2;
 /// Rounds of each client where neither `--rounds` nor `--duration` says when to end.
 const ROUNDS: u32 = 10;
@@ -287,7 +288,9 @@ fn raise_file_limit(clients: u32) {
     let raised = Rlimit { current: Some(maximum.map_or(wanted, |maximum| maximum.min(wanted))), maximum };
     let is_raised = setrlimit(Resource::Nofile, raised).is_ok();
     if let Some(maximum) = maximum.filter(|maximum| *maximum < wanted || !is_raised) {
-        eprintln!("keyfob: {clients} clients need {wanted} open files, and the system allows {maximum} (ulimit -Hn)");
+        crate::warn(format_args!(
+            "{clients} clients need {wanted} open files, and the system allows {maximum} (ulimit -Hn)"
+        ));
     }
 }
 

@@ -110,6 +110,18 @@ fn discoverable_credentials_sign_in_without_a_name() {
     assert_eq!(code, 0);
 }
 
+/// More refusals than a key of the fleet has places for discoverable credentials.
+#[test]
+fn clients_that_are_refused_again_and_again_register_in_the_end() {
+    let server = server::refusing(5);
+    let arguments = ["--clients", "1", "--duration", "20", "--rounds", "2", "--discoverable"];
+    let (report, code) = report(&load(&server, &arguments));
+    assert_counts(&report, [("registrations", 1), ("signIns", 2), ("errors", 5), ("removedFromKeys", 5)]);
+    assert_eq!((code, report["end"].as_str()), (3, Some("complete")));
+    let errors = report["errorsByKind"].as_array().unwrap();
+    assert!(errors.iter().all(|error| error["kind"] == "refused"), "{report}");
+}
+
 #[test]
 fn clients_of_the_same_seed_meet_their_accounts() {
     let server = server::start();

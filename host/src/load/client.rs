@@ -67,6 +67,7 @@ impl Client {
                     if !self.plan.is_timed {
                         return; // without an account there is nothing to do
                     }
+                    self.clear_key();
                 }
                 for _ in 0..rounds {
                     let signed_in = self.sign_in().await;
@@ -116,6 +117,15 @@ impl Client {
         self.connection.post(Step::AttestationResult, &credential).await?;
         self.plan.tally.lock().registrations += 1;
         Ok(credential["id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Removes the discoverable credentials of registrations that have failed: no account has them, and the key has room
+    /// for few.
+    fn clear_key(&self) {
+        let held = self.key.credentials();
+        let dead = held.iter().filter(|held| held.is_resident_credential);
+        let removed = dead.filter(|held| self.key.remove(&held.credential_id).is_ok()).count();
+        self.plan.tally.lock().cleared += u64::try_from(removed).unwrap_or(u64::MAX);
     }
 
     async fn sign_in(&mut self) -> Result<(), Failure> {

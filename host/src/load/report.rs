@@ -122,6 +122,8 @@ pub struct Counts {
     pub registrations: u64,
     pub sign_ins: u64,
     pub deletions: u64,
+    /// Credentials of registrations that have failed, which clients have removed from their keys.
+    pub cleared: u64,
     /// Clients that were stopped.
     pub unfinished: u64,
     /// Whether the server deletes keys, as far as it is known.
@@ -137,6 +139,7 @@ impl Default for Counts {
             registrations: 0,
             sign_ins: 0,
             deletions: 0,
+            cleared: 0,
             unfinished: 0,
             deletes: true,
             latencies: BTreeMap::new(),
@@ -235,6 +238,7 @@ impl Report<'_> {
             "registrations": counts.registrations,
             "signIns": counts.sign_ins,
             "deletions": counts.deletions,
+            "removedFromKeys": counts.cleared,
             "unfinishedClients": counts.unfinished,
             "errors": counts.errors(),
             "errorsByKind": errors,
@@ -279,6 +283,9 @@ impl fmt::Display for Report<'_> {
         writeln!(f, " in {seconds:.1} s ({rate:.0}/s), {} errors", counts.errors())?;
         if !counts.deletes {
             writeln!(f, "The server has no DELETE /account/credentials/ID: its keys stay.")?;
+        }
+        if counts.cleared > 0 {
+            writeln!(f, "{} credentials of failed registrations were removed from the keys.", counts.cleared)?;
         }
         if counts.unfinished > 0 {
             writeln!(f, "{} clients were not done when it ended.", counts.unfinished)?;

@@ -32,6 +32,8 @@ struct Memory {
     /// By id: the name, the public key and the counter.
     credentials: HashMap<String, (String, Vec<u8>, u32)>,
     made: u64,
+    /// How many registrations are refused still.
+    refusals: u32,
 }
 
 struct Server {
@@ -41,10 +43,18 @@ struct Server {
 
 /// Serves in this process, as long as it lives. Returns the URL.
 pub fn start() -> String {
+    refusing(0)
+}
+
+/// The same, and refuses the first registrations.
+pub fn refusing(refusals: u32) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let server = Server { origin: format!("http://localhost:{port}"), memory: Mutex::default() };
+    let server = Server {
+        origin: format!("http://localhost:{port}"),
+        memory: Mutex::new(Memory { refusals, ..Memory::default() }),
+    };
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
@@ -80,6 +90,10 @@ async fn register(State(server): State<Arc<Server>>, Json(body): Json<Value>) ->
     let (client_data, object) = (bytes(&body, "clientDataJSON"), bytes(&body, "attestationObject"));
     let mut memory = server.memory();
     let (challenge, name) = memory.take(&client_data)?;
+    if let Some(left) = memory.refusals.checked_sub(1) {
+        memory.refusals = left;
+        return Err(refused("not yet"));
+    }
     let attestation_object = AttestationObject::decode(&object).map_err(|error| refused(&error.to_string()))?;
     let response = AttestationResponse { client_data_json: &client_data, attestation_object };
     let verified = verify::registration(&RustCrypto, &Server::expected(&challenge, &[&server.origin]), &response);
