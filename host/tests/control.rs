@@ -207,6 +207,122 @@ fn credentials_are_put_in_changed_and_removed() {
     assert_eq!(gone, ("unknownCredential".into(), "/params/credentialId".into()));
 }
 
+/// The profile has `largeBlobKey`, and the other one neither that nor `largeBlob`.
+#[test]
+fn a_large_blob_is_put_in_and_listed_where_the_key_has_an_array() {
+    let key = Key::new(&[]);
+    let mut client = key.client();
+    let credential = json!({ "rpId": "example.org", "userHandle": "dXNlcg", "largeBlob": "AQID" });
+    assert_eq!(client.result("addCredential", credential.clone())["credential"]["largeBlob"], "AQID");
+    let mut read = request();
+    read["options"]["extensions"] = json!({ "largeBlob": { "read": true } });
+    let read = client.result("get", read);
+    assert_eq!(read["response"]["clientExtensionResults"]["largeBlob"]["blob"], "AQID");
+    let mut long = credential.clone();
+    let mut state = 1_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    let noise: Vec<u8> = (0..8000).map(|_| random()).collect();
+    long["largeBlob"] = keyfob_core::base64url::chars(&noise).collect::<String>().into();
+    assert_eq!(client.error("addCredential", long), ("store".into(), String::new()));
+    assert_eq!(client.result("getCredentials", json!({}))["credentials"].as_array().unwrap().len(), 1);
+    let key = Key::new(&["--options", "largeBlobs=false"]);
+    let refused = key.client().error("addCredential", credential);
+    assert_eq!(refused, ("value".into(), "/params/largeBlob".into()));
+}
+
+/// The form of the schema: these members, and a code that it names.
+fn is_refusal(line: &Value) -> bool {
+    let published: Value = serde_json::from_str(include_str!("../../docs/control.schema.json")).unwrap();
+    let form = &published["$defs"]["refusal"]["properties"]["error"];
+    let codes = form["properties"]["code"]["oneOf"].as_array().unwrap();
+    let Some(error) = line["error"].as_object() else { return false };
+    line.as_object().unwrap().len() == 2
+        && line.get("id").is_some_and(|id| id.is_null() || id.is_u64() || id.is_string())
+        && error.keys().all(|name| form["properties"].get(name).is_some())
+        && form["required"].as_array().unwrap().iter().all(|name| error.contains_key(name.as_str().unwrap()))
+        && codes.iter().any(|code| code["const"] == error["code"])
+}
+
+/// A socket that is in use has no connection: `the_socket_is_its_owners_and_is_removed_with_the_key`.
+#[test]
+fn bad_input_of_each_kind_is_refused_in_the_form_of_the_schema_and_changes_nothing() {
+    let key = Key::new(&["--unplugged"]);
+    let mut client = key.client();
+    client.result("addCredential", json!({ "rpId": "example.org", "userHandle": "dXNlcg", "credentialId": "AQID" }));
+    let mut snapshot = || {
+        let status = client.result("status", json!({}));
+        let all = ["getCredentials", "getHistory"].map(|verb| client.result(verb, json!({})));
+        (status["isPluggedIn"].clone(), status["waitsForUser"].clone(), all)
+    };
+    let before = snapshot();
+    let p384 = "MBYCAQAwEAYHKoZIzj0CAQYFK4EEACIE";
+    let deep = format!(r#"{{"id": 1, "verb": "create", "params": {{"options": {}"#, "[".repeat(60_000));
+    let rp_id = "x".repeat(254);
+    for (line, code, at, closes) in [
+        (r#"{"id": 1, "verb": "explode"}"#, "unknownVerb", "/verb", false),
+        (r#"{"id": 1, "verb": "touch", "params": {"consents": "yes"}}"#, "wrongType", "/params/consents", false),
+        (r#"{"id": 1, "verb": "setDelay", "params": {"milliseconds": 1e99}}"#, "value", "/params/milliseconds", false),
+        (r#"{"id": 1, "verb": "setDelay", "params": {"milliseconds": -1}}"#, "value", "/params/milliseconds", false),
+        (
+            r#"{"id": 1, "verb": "advance", "params": {"milliseconds": 99999999999999999999}}"#,
+            "value",
+            "/params/milliseconds",
+            false,
+        ),
+        (r#"{"id": -1, "verb": "unplug"}"#, "wrongType", "/id", false),
+        (
+            r#"{"id": 1, "verb": "addCredential", "params": {"rpId": "a.b", "userHandle": "AA", "credentialId": "AQID"}}"#,
+            "credentialIdTaken",
+            "/params/credentialId",
+            false,
+        ),
+        (
+            &format!(
+                r#"{{"id": 1, "verb": "addCredential", "params": {{"rpId": "a.b", "userHandle": "AA", "privateKey": "{p384}"}}}}"#
+            ),
+            "otherCurve",
+            "/params/privateKey",
+            false,
+        ),
+        (
+            &format!(r#"{{"id": 1, "verb": "addCredential", "params": {{"rpId": "{rp_id}", "userHandle": "AA"}}}}"#),
+            "value",
+            "/params/rpId",
+            false,
+        ),
+        (r#"{"id": 1, "verb": "touch", "params": {"consents": true}}"#, "unplugged", "", false),
+        (
+            r#"{"id": 1, "verb": "get", "params": {"origin": "https://example.org", "options": {"challenge": "AAAA"}}}"#,
+            "unplugged",
+            "",
+            false,
+        ),
+        ("GET / HTTP/1.1", "http", "", true),
+        (deep.as_str(), "parse", "", true),
+        ("{\"id\": 1, \"verb\": \"unplug\"\0}", "parse", "", true),
+        (r#"{"id": 1, "verb": "unplug", "params": {"x": 1e999}}"#, "parse", "", true),
+        (r#"{"id": 1, "verb": "unplug"} {"id": 2, "verb": "plugIn"}"#, "parse", "", true),
+    ] {
+        let said = said_to(&key, format!("{line}\n{{\"id\": \"after\", \"verb\": \"status\"}}\n").as_bytes());
+        let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let short = &line[..line.len().min(99)];
+        // A ceremony is answered when it is done.
+        let (after, refused): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line["id"] == "after");
+        assert!(matches!(refused[..], [refusal] if is_refusal(refusal)), "{short}: {refused:?}");
+        let error = &refused[0]["error"];
+        assert_eq!((error["code"].as_str(), error["where"].as_str()), (Some(code), Some(at)), "{short}: {error}");
+        assert_eq!(after.is_empty(), closes, "{short}");
+        assert_eq!(snapshot(), before, "{short}");
+    }
+    // No UTF-8.
+    let said = said_to(&key, b"{\"id\": 1, \"verb\": \"\xFF\"}\n");
+    assert!(is_refusal(&serde_json::from_str(&said).unwrap()));
+    assert_eq!(snapshot(), before);
+}
+
 #[test]
 fn what_contradicts_itself_is_refused_and_changes_nothing() {
     let key = Key::new(&[]);
@@ -358,6 +474,14 @@ fn each_fault_is_seen_by_the_page() {
     let id = client.send("get", request());
     let failed = client.answer(id);
     assert!(failed["error"]["message"].as_str().unwrap().contains("KEY_STORE_FULL"), "{failed}");
+    assert_eq!((&failed["error"]["status"], &failed["error"]["statusCode"]), (&json!("KEY_STORE_FULL"), &json!(0x28)));
+    client.result("subscribe", json!({}));
+    client.result("answer", json!({ "command": "GET_ASSERTION", "status": 0x7A, "times": 1 }));
+    let id = client.send("get", request());
+    let failed = client.answer(id);
+    assert_eq!((&failed["error"]["status"], &failed["error"]["statusCode"]), (&json!("0x7a"), &json!(0x7A)));
+    while client.wait_for("answered")["statusCode"] != 0x7A {}
+    client.result("unsubscribe", json!({}));
     client.result("get", request());
 
     client.result("setDelay", json!({ "milliseconds": 200 }));
@@ -379,6 +503,11 @@ fn each_fault_is_seen_by_the_page() {
     assert!(start.elapsed() < Duration::from_secs(10));
     client.result("setTouch", json!({ "touch": "after", "milliseconds": 150 }));
     client.result("get", request());
+    client.result("setTouch", json!({ "touch": "after", "milliseconds": 25_000 }));
+    client.result("jumpAt", json!({ "at": "touch", "milliseconds": 25_000 }));
+    let start = Instant::now();
+    client.result("get", request());
+    assert!(start.elapsed() < Duration::from_secs(10));
     client.result("setTouch", json!({ "touch": "auto" }));
 
     client.result("lie", json!({ "lie": "userPresent", "on": false }));
@@ -426,6 +555,8 @@ fn a_line_that_is_too_long_is_refused_and_one_that_is_cut_off_is_no_request() {
     let key = Key::new(&[]);
     let long = format!(r#"{{"id": 1, "verb": "unplug", "params": {{}}{}}}"#, " ".repeat(70_000));
     assert!(said_to(&key, long.as_bytes()).contains("\"tooLong\""));
+    // The client writes on and on, and reads the error then.
+    assert!(said_to(&key, &vec![b' '; 10 << 20]).contains("\"tooLong\""));
     assert_eq!(said_to(&key, br#"{"id": 1, "verb": "unplug"}"#), "", "without the end of its line");
     assert_eq!(key.client().result("status", json!({}))["isPluggedIn"], true);
 }
@@ -437,9 +568,13 @@ fn clients_are_bounded_and_one_that_leaves_makes_room() {
     for client in &mut clients {
         client.result("status", json!({}));
     }
-    let mut one_more = key.client();
-    assert_eq!(one_more.line().unwrap()["error"]["code"], "busy");
-    assert!(one_more.line().is_none());
+    for _ in 0..40 {
+        let mut one_more = key.client();
+        one_more.stream.write_all(b"{\"id\": 1, \"verb\": \"status\"}\n").unwrap();
+        let refused = one_more.line().unwrap();
+        assert!(is_refusal(&refused) && refused["error"]["code"] == "busy", "{refused}");
+        assert!(one_more.line().is_none());
+    }
     drop(clients.pop());
     let start = Instant::now();
     while key.client().first_answer()["error"]["code"] == "busy" {
@@ -453,6 +588,8 @@ fn a_client_that_does_not_read_is_closed_and_holds_up_nobody() {
     const REQUESTS: usize = 40;
     let key = Key::new(&[]);
     let (mut stuck, mut other) = (key.client(), key.client());
+    stuck.result("subscribe", json!({}));
+    other.result("subscribe", json!({}));
     for _ in 0..REQUESTS {
         stuck.send("getSchema", json!({}));
     }
@@ -465,6 +602,10 @@ fn a_client_that_does_not_read_is_closed_and_holds_up_nobody() {
     let _ = stuck.lines.read_to_string(&mut said);
     assert!(said.lines().count() < REQUESTS, "{} answers", said.lines().count());
     other.result("get", request());
+    other.result("status", json!({}));
+    let events = |name: &str| other.events.iter().filter(|event| event["event"] == name).count();
+    assert_eq!(events("lost"), 0);
+    assert_eq!(events("opened"), 3, "one for each ceremony");
 }
 
 #[test]
@@ -509,6 +650,82 @@ fn a_tcp_socket_takes_the_same_lines() {
     assert_eq!(answer["result"]["schema"], serde_json::from_str::<Value>(published).unwrap());
     process.kill().unwrap();
     process.wait().unwrap();
+}
+
+/// Whoever is killed leaves its socket to the next two.
+#[test]
+fn of_two_programs_that_find_a_socket_without_a_listener_one_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("control");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    for round in 0..15 {
+        let serve = ["serve", "--json", "--tcp", "127.0.0.1:0", "--control", socket.to_str().unwrap()];
+        let mut both = [(); 2].map(|()| keyfob(&serve).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        let serves = both.each_mut().map(|process| {
+            let mut line = String::new();
+            BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            !line.is_empty()
+        });
+        assert_ne!(serves[0], serves[1], "round {round}");
+        Client::new(&socket).result("status", json!({}));
+        for (mut process, serves) in both.into_iter().zip(serves) {
+            if serves {
+                process.kill().unwrap();
+                process.wait().unwrap();
+                continue;
+            }
+            let said = process.wait_with_output().unwrap();
+            assert!(String::from_utf8(said.stderr).unwrap().contains("another program listens there"), "round {round}");
+        }
+        assert!(socket.exists(), "it was killed");
+    }
+}
+
+/// The end of a pipe that nobody reads.
+fn unread() -> std::io::PipeWriter {
+    std::io::pipe().unwrap().1
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_key_whose_lines_nobody_reads_is_served_until_a_signal_and_leaves_nothing() {
+    for signal in ["-TERM", "-INT", "-HUP"] {
+        let folder = tempfile::tempdir().unwrap();
+        let [control, door] = ["control", "door"].map(|name| folder.path().join(name));
+        let (at, unix) = (control.to_str().unwrap(), door.to_str().unwrap());
+        let serve = ["serve", "--json", "--unix", unix, "--pin", "random", "--control", at];
+        let mut process = keyfob(&serve).stdout(unread()).stderr(unread()).spawn().unwrap();
+        wait_until(|| UnixStream::connect(&control).is_ok());
+        let mut client = Client::new(&control);
+        client.result("subscribe", json!({}));
+        client.result("setUserVerified", json!({ "isUserVerified": true }));
+        UnixStream::connect(&door).unwrap();
+        client.wait_for("opened");
+        Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap();
+        assert!(process.wait().unwrap().success(), "{signal}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{signal}");
+    }
+}
+
+/// The run directory is in TMPDIR, and the library warns on the standard error that nothing has opened the key.
+#[test]
+fn a_command_below_keyfob_ends_with_its_status_whoever_reads_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let command: [&[&str]; 2] = [&["run", "--events"], &["webdriver", "--listen", "127.0.0.1:0"]];
+    for arguments in command {
+        let arguments = [arguments, &["--", "sh", "-c", "exit 7"]].concat();
+        let mut process = keyfob(&arguments);
+        process.env("TMPDIR", folder.path()).stdout(unread()).stderr(unread());
+        assert_eq!(process.status().unwrap().code(), Some(7), "{arguments:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{arguments:?}");
+    }
 }
 
 /// The command gets the address of the socket.

@@ -24,7 +24,7 @@ from fido2 import cbor  # noqa: E402
 from fido2.client import ClientError, DefaultClientDataCollector, Fido2Client, UserInteraction  # noqa: E402
 from fido2.cose import CoseKey  # noqa: E402
 from fido2.ctap import CtapError  # noqa: E402
-from fido2.ctap2 import ClientPin, CredentialManagement, Ctap2  # noqa: E402
+from fido2.ctap2 import ClientPin, CredentialManagement, Ctap2, LargeBlobs  # noqa: E402
 from fido2.server import Fido2Server  # noqa: E402
 from fido2.webauthn import AttestedCredentialData  # noqa: E402
 from keyfob_control import Refused, decode  # noqa: E402
@@ -50,6 +50,8 @@ class Key(keyfob_control.Key):
                 value = result()
             except Refused as error:
                 error_members = {"code": error.code, "message": error.message, "where": error.where}
+                if error.status is not None:
+                    error_members |= {"status": error.status, "statusCode": error.status_code}
                 SCHEMA.validate({"id": 1, "error": error_members})
                 raise
             schema = SCHEMA.schema["$defs"]["results"]["properties"][verb]
@@ -207,6 +209,11 @@ def the_user_touches_the_key_as_the_test_says(key, browser):
     start = time.monotonic()
     browser.sign_in()
     assert time.monotonic() - start >= 0.2
+    key.set_touch("after", milliseconds=20_000)
+    key.jump_at("touch", milliseconds=20_000)
+    start = time.monotonic()
+    browser.sign_in()
+    assert time.monotonic() - start < 15, "the time is the test's"
     key.set_touch("never")
     key.subscribe()
     for consents in (True, False):
@@ -298,6 +305,28 @@ def what_is_put_in_is_what_credential_management_lists(key, browser):
     browser.sign_in(accounts=browser.accounts[1:])
     key.remove_credential(decode(not_listed["credentialId"]))
     equal(ctap(lambda: browser.sign_in(accounts=browser.accounts[1:])), CtapError.ERR.NO_CREDENTIALS)
+
+
+@check()
+def a_large_blob_is_where_a_client_looks_for_it(key, browser):
+    account = put_in(key, browser, large_blob=b"a certificate")
+    other = put_in(key, browser)
+    equal(decode(key.credentials()[0]["largeBlob"]), b"a certificate")
+    assert "largeBlob" not in key.credentials()[1], "it has none"
+    allowed = [{"type": "public-key", "id": decode(account["credentialId"])}]
+    with browser.ctap2() as device:
+        pin = ClientPin(device)
+        token = pin.get_uv_token(ClientPin.PERMISSION.GET_ASSERTION | ClientPin.PERMISSION.LARGE_BLOB_WRITE, RP)
+        hashed = bytes(32)
+        assertion = device.get_assertion(
+            RP, hashed, allowed, extensions={"largeBlobKey": True},
+            pin_uv_param=pin.protocol.authenticate(token, hashed), pin_uv_protocol=pin.protocol.VERSION,
+        )
+        blobs = LargeBlobs(device, pin.protocol, token)
+        equal(blobs.get_blob(assertion.large_blob_key), b"a certificate")
+        blobs.put_blob(assertion.large_blob_key, b"another")
+    equal(decode(key.credentials()[0]["largeBlob"]), b"another")
+    key.remove_credential(decode(other["credentialId"]))
 
 
 @check()
@@ -409,7 +438,12 @@ def a_page_of_the_socket_satisfies_the_relying_party(key, browser):
     server.authenticate_complete(state, [made.credential_data], key.get(ORIGIN, dict(options)["publicKey"]))
     key.lie("userPresent", on=False)
     options, state = server.authenticate_begin([made.credential_data])
-    fails(lambda: key.get(ORIGIN, dict(options)["publicKey"]), Refused)
+    refused = fails(lambda: key.get(ORIGIN, dict(options)["publicKey"]), Refused)
+    equal((refused.code, refused.status), ("ceremony", None))
+    key.answer("GET_ASSERTION", status="KEY_STORE_FULL")
+    refused = fails(lambda: key.get(ORIGIN, dict(options)["publicKey"]), Refused)
+    equal((refused.status, refused.status_code), ("KEY_STORE_FULL", CtapError.ERR.KEY_STORE_FULL))
+    key.clear_answers()
     lie = key.get(ORIGIN, dict(options)["publicKey"], credulous=True)
     refuses(lambda: server.authenticate_complete(state, [made.credential_data], lie), "User Present")
 

@@ -25,11 +25,13 @@ import threading
 
 
 class Refused(Exception):
-    """The key did not do it. `code` is a name, `where` a JSON Pointer into the request."""
+    """The key did not do it. `code` is a name, `where` a JSON Pointer into the request. Where the key has answered a
+    ceremony with a status of CTAP, `status` is its name and `status_code` its number."""
 
-    def __init__(self, code, message, where):
+    def __init__(self, code, message, where, status=None, status_code=None):
         super().__init__(f"{message} ({code}{' at ' + where if where else ''})")
         self.code, self.message, self.where = code, message, where
+        self.status, self.status_code = status, status_code
 
 
 def encode(data):
@@ -86,6 +88,7 @@ class Key:
         self._lock = threading.Lock()
         self.events = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
+        self.begin("status")()  # a connection that never says anything is closed
 
     def __enter__(self):
         return self
@@ -131,7 +134,9 @@ class Key:
             if message is None:
                 raise ConnectionError("the control socket has closed the connection")
             if "error" in message:
-                raise Refused(**message["error"])
+                error = message["error"]
+                status = (error.get("status"), error.get("statusCode"))
+                raise Refused(error["code"], error["message"], error["where"], *status)
             return message["result"]
 
         return result

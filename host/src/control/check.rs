@@ -22,18 +22,30 @@ pub struct Refusal {
     pub message: String,
     /// Where in the request: a JSON Pointer (RFC 6901).
     pub at: String,
+    /// What the key has answered.
+    pub status: Option<Status>,
 }
 
 impl Refusal {
     pub fn new(code: &'static str, at: impl Into<String>, message: impl Into<String>) -> Self {
         debug_assert!(CODES.iter().any(|(known, _)| *known == code), "{code}");
-        Self { code, message: message.into(), at: at.into() }
+        Self { code, message: message.into(), at: at.into(), status: None }
     }
 
     /// The answer with this error.
     pub fn answer(&self, id: &Value) -> Value {
-        json!({ "id": id, "error": { "code": self.code, "message": self.message, "where": self.at } })
+        let mut error = json!({ "code": self.code, "message": self.message, "where": self.at });
+        if let Some(status) = self.status {
+            error["status"] = status_name(status).into();
+            error["statusCode"] = status.0.into();
+        }
+        json!({ "id": id, "error": error })
     }
+}
+
+/// The name of a status of CTAP without its prefix, or its number: 0x7a.
+pub fn status_name(status: Status) -> String {
+    status.name().map_or_else(|| format!("0x{:02x}", status.0), str::to_owned)
 }
 
 /// Reads a line.
@@ -148,6 +160,7 @@ fn check(value: &Value, kind: Kind, at: &str) -> Result<(), Refusal> {
         (Kind::List(kind), Value::Array(values)) => {
             values.iter().enumerate().try_for_each(|(index, value)| check(value, *kind, &format!("{at}/{index}")))
         }
+        (Kind::Code, _) => wrong("in a request"),
         (Kind::Bool, _) => wrong("true or false"),
         (Kind::Number(..) | Kind::Duration, _) => wrong("a number"),
         (Kind::Text | Kind::Name(_), _) => wrong("a text"),
@@ -292,6 +305,7 @@ mod tests {
             Kind::Command if n.is_multiple_of(2) => COMMANDS[n as usize % COMMANDS.len()].0.into(),
             Kind::Status if n.is_multiple_of(2) => "KEY_STORE_FULL".into(),
             Kind::Command | Kind::Status => (n % 256).into(),
+            Kind::Code => CODES[n as usize % CODES.len()].0.into(),
             Kind::Object => json!({ "n": n }),
             Kind::Record(members) => record(members, n),
             Kind::List(kind) => json!([value(*kind, n)]),

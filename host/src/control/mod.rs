@@ -5,6 +5,7 @@
 //! | `table.rs` | every verb and event, with their members |
 //! | `check.rs` | a line, checked against the table |
 //! | `perform.rs` | what each verb does |
+//! | `lines.rs` | lines from a client, and how long they may take |
 //! | `outbox.rs` | lines to the clients |
 //! | `server.rs` | connections |
 //! | `schema.rs` | the JSON Schema of it |
@@ -17,12 +18,14 @@ use std::{
 use keyfob_soft_authenticator::{devices::hub::HubHandle, testing::Control};
 
 mod check;
+mod lines;
 mod outbox;
 mod perform;
 mod schema;
 mod server;
 mod table;
 
+pub use check::status_name;
 pub use outbox::Audience;
 use server::{Controlled, Listener};
 

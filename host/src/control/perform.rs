@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use keyfob_core::{base64url, extensions::cred_protect::Level};
+use keyfob_core::{base64url, client, extensions::cred_protect::Level};
 use keyfob_soft_authenticator::{
     devices::{Touch, hub::HubHandle},
     testing::{Answer, Asked, Control, CredentialProperties, HeldCredential, Lie, Step, TestCredential, TestError},
@@ -240,13 +240,17 @@ fn refusal(error: &TestError) -> Refusal {
         TestError::CredentialId => ("value", "/params/credentialId"),
         TestError::RpId => ("value", "/params/rpId"),
         TestError::UserHandle => ("value", "/params/userHandle"),
-        TestError::LargeBlob => ("value", "/params/largeBlob"),
+        TestError::LargeBlob | TestError::LargeBlobUnsupported => ("value", "/params/largeBlob"),
         TestError::CredProtect => ("value", "/params/credProtect"),
         TestError::Store(_) => ("store", ""),
         TestError::Options(_) => ("options", "/params/options"),
         _ => ("ceremony", ""),
     };
-    Refusal::new(code, at, error.to_string())
+    let status = match error {
+        TestError::Client(client::Error { cause: client::Cause::Status(status), .. }) => Some(*status),
+        _ => None,
+    };
+    Refusal { status, ..Refusal::new(code, at, error.to_string()) }
 }
 
 /// Adds the members that are there.

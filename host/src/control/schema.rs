@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::table::{ASKED, CODES, COMMANDS, CREDENTIAL, EVENTS, Kind, Member, VERBS};
+use super::table::{ASKED, CODES, COMMANDS, CREDENTIAL, ERROR, EVENTS, Kind, Member, VERBS};
 
 fn kind(kind: Kind) -> Value {
     match kind {
@@ -14,6 +14,9 @@ fn kind(kind: Kind) -> Value {
         Kind::Name(names) => json!({ "enum": names }),
         Kind::Command => json!({ "$ref": "#/$defs/command" }),
         Kind::Status => json!({ "$ref": "#/$defs/status" }),
+        Kind::Code => {
+            json!({ "oneOf": CODES.iter().map(|(code, says)| json!({ "const": code, "description": says })).collect::<Vec<_>>() })
+        }
         Kind::Object => json!({ "type": "object" }),
         Kind::Record(members) if std::ptr::eq(members, CREDENTIAL) => json!({ "$ref": "#/$defs/credential" }),
         Kind::Record(members) if std::ptr::eq(members, ASKED) => json!({ "$ref": "#/$defs/asked" }),
@@ -64,7 +67,6 @@ fn event(event: &super::table::Event) -> Value {
 pub fn schema() -> Value {
     let commands: Vec<_> = COMMANDS.iter().map(|(name, _)| *name).collect();
     let results: Map<_, _> = VERBS.iter().map(|verb| (verb.name.to_owned(), object(verb.result))).collect();
-    let codes: Vec<_> = CODES.iter().map(|(code, means)| json!({ "const": code, "description": means })).collect();
     let one_of = |of: Vec<Value>| json!({ "oneOf": of });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -98,16 +100,7 @@ pub fn schema() -> Value {
                 "type": "object",
                 "properties": {
                     "id": { "oneOf": [{ "$ref": "#/$defs/id" }, { "type": "null" }] },
-                    "error": {
-                        "type": "object",
-                        "properties": {
-                            "code": { "oneOf": codes },
-                            "message": { "type": "string" },
-                            "where": { "type": "string", "description": "a JSON Pointer into the request" },
-                        },
-                        "required": ["code", "message", "where"],
-                        "additionalProperties": false,
-                    },
+                    "error": object(ERROR),
                 },
                 "required": ["id", "error"],
                 "additionalProperties": false,

@@ -1,12 +1,11 @@
 //! Connections to the control socket: lines in, lines out.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
     },
     thread,
     time::Duration,
@@ -20,18 +19,21 @@ use serde_json::{Value, json};
 
 use super::{
     check::{self, Refusal, Request},
-    outbox::{Audience, LINES, Outbox},
+    lines::{LONGEST, Lines, Next, PATIENCE, Patience, Source},
+    outbox::{self, Audience, BYTES, Outbox},
     perform,
 };
 
-/// The longest line, in bytes.
-pub const LONGEST: u64 = 64 << 10;
 /// How many connections there can be.
 const CONNECTIONS: usize = 32;
+/// How many more are told that there are too many. Others are closed without a word.
+const REFUSED: usize = 32;
 /// How many ceremonies can run at once.
 const CEREMONIES: usize = 16;
-/// A connection that takes no line for this long is closed.
+/// A connection that takes nothing for this long is closed.
 const LONGEST_WRITE: Duration = Duration::from_secs(5);
+/// How long a client that was refused may take to close its end.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How long to wait after a connection could not be accepted.
 const REST: Duration = Duration::from_millis(100);
 
@@ -41,12 +43,16 @@ pub struct Controlled {
     pub hub: HubHandle,
     pub control: Control,
     pub audience: Audience,
+    patience: Patience,
     ceremonies: Arc<AtomicUsize>,
+    /// Connections, with those that are refused.
+    connections: Arc<AtomicUsize>,
 }
 
 impl Controlled {
     pub fn new(hub: HubHandle, control: Control, audience: Audience) -> Self {
-        Self { hub, control, audience, ceremonies: Arc::default() }
+        let (ceremonies, connections) = Default::default();
+        Self { hub, control, audience, patience: PATIENCE, ceremonies, connections }
     }
 }
 
@@ -58,46 +64,48 @@ pub enum Listener {
 }
 
 /// A connected socket.
-trait Connection: Read + Write + Send + Sized + 'static {
+trait Connection: Source + Write + Send + Sized + 'static {
     fn again(&self) -> io::Result<Self>;
     fn bound_writes(&self) -> io::Result<()>;
-    fn close(&self);
+    fn close(&self, how: Shutdown);
 }
 
-impl Connection for TcpStream {
-    fn again(&self) -> io::Result<Self> {
-        self.try_clone()
-    }
+macro_rules! connection {
+    ($stream:ty) => {
+        impl Source for $stream {
+            fn bound_reads(&self, time: Option<Duration>) -> io::Result<()> {
+                self.set_read_timeout(time)
+            }
+        }
 
-    fn bound_writes(&self) -> io::Result<()> {
-        self.set_nodelay(true)?;
-        self.set_write_timeout(Some(LONGEST_WRITE))
-    }
+        impl Connection for $stream {
+            fn again(&self) -> io::Result<Self> {
+                self.try_clone()
+            }
 
-    fn close(&self) {
-        let _ = self.shutdown(Shutdown::Both); // it is closed already
-    }
+            fn bound_writes(&self) -> io::Result<()> {
+                self.set_write_timeout(Some(LONGEST_WRITE))
+            }
+
+            fn close(&self, how: Shutdown) {
+                let _ = self.shutdown(how); // it is closed already
+            }
+        }
+    };
 }
 
+connection!(TcpStream);
 #[cfg(unix)]
-impl Connection for UnixStream {
-    fn again(&self) -> io::Result<Self> {
-        self.try_clone()
-    }
-
-    fn bound_writes(&self) -> io::Result<()> {
-        self.set_write_timeout(Some(LONGEST_WRITE))
-    }
-
-    fn close(&self) {
-        let _ = self.shutdown(Shutdown::Both); // it is closed already
-    }
-}
+connection!(UnixStream);
 
 /// Serves clients, as long as the process lives.
 pub fn serve(listener: Listener, controlled: Controlled) {
     thread::spawn(move || match listener {
-        Listener::Tcp(listener) => accept(&controlled, || listener.accept().map(|(stream, _)| stream)),
+        Listener::Tcp(listener) => accept(&controlled, || {
+            let (stream, _) = listener.accept()?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        }),
         #[cfg(unix)]
         Listener::Unix(listener) => accept(&controlled, || listener.accept().map(|(stream, _)| stream)),
     });
@@ -108,8 +116,19 @@ fn accept<S: Connection>(controlled: &Controlled, mut accept: impl FnMut() -> io
         match accept() {
             Ok(stream) => {
                 let controlled = controlled.clone();
-                // A connection that cannot be set up has gone; one for which there is no thread is closed.
-                if thread::Builder::new().spawn(move || drop(connection(stream, &controlled))).is_err() {
+                let connections = controlled.connections.clone();
+                if connections.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS.saturating_add(REFUSED) {
+                    connections.fetch_sub(1, Ordering::Relaxed);
+                    continue;
+                }
+                let serve = move || {
+                    // A connection that cannot be set up has gone.
+                    let _ = connection(stream, &controlled);
+                    controlled.connections.fetch_sub(1, Ordering::Relaxed);
+                };
+                // One for which there is no thread is closed.
+                if thread::Builder::new().spawn(serve).is_err() {
+                    connections.fetch_sub(1, Ordering::Relaxed);
                     thread::sleep(REST);
                 }
             }
@@ -121,20 +140,20 @@ fn accept<S: Connection>(controlled: &Controlled, mut accept: impl FnMut() -> io
 
 fn connection<S: Connection>(stream: S, controlled: &Controlled) -> io::Result<()> {
     stream.bound_writes()?;
-    let (sender, lines) = mpsc::sync_channel(LINES);
-    let (mut writer, reader) = (stream.again()?, stream.again()?);
+    let (outbox, lines) = outbox::outbox(BYTES);
+    let (mut writer, mut reader) = (stream.again()?, Lines::new(stream, controlled.patience));
     let written = thread::Builder::new().spawn(move || {
-        for line in lines {
-            if writer.write_all(format!("{line}\n").as_bytes()).is_err() {
-                break;
+        while let Some(line) = lines.next() {
+            if writer.write_all(line.as_bytes()).is_err() {
+                return writer.close(Shutdown::Both);
             }
+            lines.written(&line);
         }
-        writer.close();
+        writer.close(Shutdown::Write);
     })?;
-    let outbox = Outbox::new(sender);
     if controlled.audience.admit(&outbox, CONNECTIONS) {
         let has_gone = Arc::default();
-        read(BufReader::new(reader), &outbox, controlled, &has_gone);
+        read(&mut reader, &outbox, controlled, &has_gone);
         // Nobody waits for its ceremonies: the key is free for others.
         has_gone.store(true, Ordering::Relaxed);
         controlled.audience.dismiss(&outbox);
@@ -145,32 +164,25 @@ fn connection<S: Connection>(stream: S, controlled: &Controlled) -> io::Result<(
     drop(outbox);
     // What is under way is answered; then the writer closes.
     let _ = written.join();
+    reader.pass(FAREWELL);
     Ok(())
 }
 
 /// Acts on lines until the connection ends, or a line is none.
-fn read(mut lines: impl BufRead, outbox: &Outbox, controlled: &Controlled, has_gone: &Arc<AtomicBool>) {
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match lines.by_ref().take(LONGEST).read_until(b'\n', &mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        if line.last() != Some(&b'\n') {
-            let is_long = u64::try_from(line.len()).is_ok_and(|len| len >= LONGEST);
-            let refusal = Refusal::new("tooLong", "", format!("a line has at most {LONGEST} bytes"));
-            // The end of a connection in the middle of a line is no request.
-            if is_long {
-                outbox.answer(&refusal.answer(&Value::Null));
+fn read<S: Connection>(lines: &mut Lines<S>, outbox: &Outbox, controlled: &Controlled, has_gone: &Arc<AtomicBool>) {
+    let Patience { first, line } = controlled.patience;
+    let refusal = loop {
+        match lines.next() {
+            Next::Line(line) if act(&line, outbox, controlled, has_gone) => {}
+            Next::Line(_) | Next::End => return,
+            Next::TooLong => break Refusal::new("tooLong", "", format!("a line has at most {LONGEST} bytes")),
+            Next::Silent => break Refusal::new("silent", "", format!("the first line comes within {first:?}")),
+            Next::Unfinished => {
+                break Refusal::new("silent", "", format!("a line that has begun ends within {line:?}"));
             }
-            return;
         }
-        let line = line.trim_ascii();
-        if !line.is_empty() && !act(line, outbox, controlled, has_gone) {
-            return;
-        }
-    }
+    };
+    outbox.answer(&refusal.answer(&Value::Null));
 }
 
 /// Acts on a line. Returns whether another one may follow: not after one that is no JSON object, for that is what a
@@ -217,4 +229,64 @@ fn answer(request: &Request, outbox: &Outbox, controlled: &Controlled, has_gone:
         Err(refusal) => refusal.answer(&request.id),
     };
     outbox.answer(&answer)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{
+        io::{BufRead, BufReader, Read},
+        sync::mpsc,
+    };
+
+    use keyfob_soft_authenticator::devices::{KeyOptions, VirtualKey, hub::Hub};
+
+    use super::*;
+
+    const SHORT: Patience = Patience { first: Duration::from_millis(300), line: Duration::from_millis(150) };
+
+    fn controlled() -> Controlled {
+        let (sender, handle) = mpsc::channel();
+        thread::spawn(move || {
+            let options = KeyOptions::workstation();
+            let mut memory = vec![0; options.config.buffer_len()];
+            let (mut key, _) = VirtualKey::controlled(&mut memory, options).unwrap();
+            let mut hub = Hub::new(&mut key).unwrap();
+            sender.send(hub.handle()).unwrap();
+            hub.run(|_| {}).unwrap();
+        });
+        let hub = handle.recv().unwrap();
+        let control = hub.control().unwrap().clone();
+        Controlled { patience: SHORT, ..Controlled::new(hub, control, Audience::default()) }
+    }
+
+    fn connected(controlled: &Controlled) -> UnixStream {
+        let (client, server) = UnixStream::pair().unwrap();
+        let controlled = controlled.clone();
+        thread::spawn(move || connection(server, &controlled).unwrap());
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        client
+    }
+
+    #[test]
+    fn who_says_nothing_or_half_a_line_is_told_and_closed_and_who_waits_for_events_stays() {
+        let controlled = controlled();
+        let mut waits = connected(&controlled);
+        let mut answers = BufReader::new(waits.try_clone().unwrap()).lines();
+        waits.write_all(b"{\"id\": 1, \"verb\": \"subscribe\"}\n").unwrap();
+        answers.next().unwrap().unwrap();
+        for half in ["", "{\"id\": 1, \"verb\": \"unplug\"}"] {
+            let mut client = connected(&controlled);
+            client.write_all(half.as_bytes()).unwrap();
+            let mut said = String::new();
+            client.read_to_string(&mut said).unwrap();
+            let refusal: Value = serde_json::from_str(&said).unwrap();
+            assert_eq!((&refusal["error"]["code"], &refusal["id"]), (&json!("silent"), &Value::Null), "{half}");
+        }
+        assert!(controlled.control.is_plugged_in());
+        controlled.audience.tell("wink", &json!({}));
+        assert_eq!(answers.next().unwrap().unwrap(), r#"{"event":"wink"}"#);
+        waits.write_all(b"{\"id\": 2, \"verb\": \"status\"}\n").unwrap();
+        assert!(answers.next().unwrap().unwrap().contains("isPluggedIn"));
+        controlled.hub.stop();
+    }
 }

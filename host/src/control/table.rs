@@ -18,6 +18,8 @@ pub enum Kind {
     Command,
     /// A CTAP2 status by its name, or by its number.
     Status,
+    /// One of [`CODES`].
+    Code,
     /// An object that another standard defines.
     Object,
     /// An object with these members.
@@ -105,6 +107,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("value", "a member has a value that is not possible"),
     ("unknownMember", "there is no such member"),
     ("unknownVerb", "there is no such verb"),
+    ("silent", "there was no line in time, or no end of one; the connection is closed"),
     ("busy", "there are too many connections, or ceremonies"),
     ("credentialIdTaken", "a credential has this id already"),
     ("unknownCredential", "no credential has this id"),
@@ -114,7 +117,25 @@ pub const CODES: &[(&str, &str)] = &[
     ("unplugged", "the key is not plugged in"),
     ("notAsked", "the key does not wait for a touch"),
     ("options", "the page's options cannot be read"),
-    ("ceremony", "the ceremony failed: the message says with which status of the key"),
+    ("ceremony", "the ceremony failed; status is what the key has answered, if it was for that"),
+];
+
+/// A status of CTAP, of an answer to a CTAP2 command.
+pub const STATUS: Member = optional(
+    "status",
+    Kind::Text,
+    "What the key has answered, by its name, as KEY_STORE_FULL; by its number, as 0x7a, if it has none.",
+);
+/// The same as a number.
+pub const STATUS_CODE: Member = optional("statusCode", Kind::Number(0, 255), "The number of the status.");
+
+/// Why a request was refused.
+pub const ERROR: &[Member] = &[
+    required("code", Kind::Code, "A name for programs."),
+    required("message", Kind::Text, "A sentence for people."),
+    required("where", Kind::Text, "A JSON Pointer into the request."),
+    STATUS,
+    STATUS_CODE,
 ];
 
 /// A credential that the key holds.
@@ -127,7 +148,7 @@ pub const CREDENTIAL: &[Member] = &[
     optional("userDisplayName", Kind::Text, "The user's display name."),
     optional("publicKey", Kind::Bytes, "The COSE key; not of one that was registered and is not discoverable."),
     optional("privateKey", Kind::Bytes, "PKCS#8, as addCredential takes it; of ES256."),
-    optional("largeBlob", Kind::Bytes, "What the extension largeBlob has written, or addCredential has put in."),
+    optional("largeBlob", Kind::Bytes, "Its large blob, which a client has written or addCredential has put in."),
     required("signCount", COUNT, "The counter of its last signature."),
     required("backupEligibility", Kind::Bool, "BE."),
     required("backupState", Kind::Bool, "BS."),
@@ -191,7 +212,11 @@ pub const VERBS: &[Verb] = &[
             optional("signCount", COUNT, "Its counter; the next sign-in reports one more. 0 by default."),
             optional("backupEligibility", Kind::Bool, "BE; false by default."),
             optional("backupState", Kind::Bool, "BS; false by default. With it, BE is true."),
-            optional("largeBlob", Kind::Bytes, "Its large blob, at most 400 bytes when it is compressed."),
+            optional(
+                "largeBlob",
+                Kind::Bytes,
+                "Its large blob; with the extension largeBlob, at most 400 bytes when it is compressed.",
+            ),
             optional("credProtect", Kind::Number(1, 3), "The level of credProtect."),
         ],
         &[required("credential", Kind::Record(CREDENTIAL), "The credential.")],
@@ -229,7 +254,11 @@ pub const VERBS: &[Verb] = &[
         "setTouch",
         &[
             required("touch", Kind::Name(&["auto", "deny", "never", "after"]), "At once, declines, never, or later."),
-            optional("milliseconds", MILLIS, "How much later; with `after`."),
+            optional(
+                "milliseconds",
+                MILLIS,
+                "With `after`: how long a request has waited by then, by the key's clock.",
+            ),
         ],
         NOTHING,
         "How the user touches the key from now on. A user who does not touch it is not verified either.",
@@ -327,11 +356,7 @@ pub const EVENTS: &[Event] = &[
     event("command", &[PEER, CHANNEL, NAME], "A request has begun."),
     event("cancel", &[PEER, CHANNEL], "A client cancels its request."),
     event("touchAsked", &[CHANNEL, NAME], "A request waits for a touch or for user verification."),
-    event(
-        "answered",
-        &[CHANNEL, NAME, optional("status", Kind::Text, "The status of a CTAP2 command."), TIME],
-        "The key has answered.",
-    ),
+    event("answered", &[CHANNEL, NAME, STATUS, STATUS_CODE, TIME], "The key has answered."),
     event(
         "refused",
         &[CHANNEL, NAME, optional("error", Kind::Text, "The error of CTAPHID, or the status word."), TIME],

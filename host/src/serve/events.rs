@@ -11,7 +11,7 @@ use keyfob_soft_authenticator::devices::hub::HubEvent;
 use serde_json::{Value, json};
 
 use super::{apdus::Apdus, capture::Capture, doors, messages::Messages};
-use crate::notes::Notes;
+use crate::{control::status_name, notes::Notes};
 
 /// How many requests are remembered, so that their answers have names.
 const REQUESTS: usize = 64;
@@ -115,15 +115,17 @@ impl Events {
             }
             HubEvent::Answered { command: HidCommand::INIT, .. } => {}
             HubEvent::Answered { channel, status, .. } => {
-                let status =
-                    status.map(|status| status.name().map_or_else(|| format!("0x{:02x}", status.0), str::to_owned));
-                self.end(*channel, "answered", "status", status);
+                let name = status.map(status_name);
+                let members = json!({ "status": name, "statusCode": status.map(|status| status.0) });
+                self.end(*channel, "answered", members, name.as_deref());
             }
             HubEvent::Refused { channel, code } => {
-                self.end(*channel, "refused", "error", Some(format!("{code:?}")));
+                let error = format!("{code:?}");
+                self.end(*channel, "refused", json!({ "error": error }), Some(&error));
             }
             HubEvent::RefusedApdu(status) => {
-                self.end(CARD, "refused", "error", Some(status.to_string()));
+                let error = status.to_string();
+                self.end(CARD, "refused", json!({ "error": error }), Some(&error));
             }
             HubEvent::ApduToKey(_, command) => self.apdu(|apdus| apdus.command(command)),
             HubEvent::ApduFromKey(response) => self.apdu(|apdus| apdus.response(response)),
@@ -172,15 +174,17 @@ impl Events {
         )
     }
 
-    /// The request on this channel ends with this result.
-    fn end(&mut self, channel: u32, event: &str, member: &str, result: Option<String>) {
+    /// The request on this channel ends with this result, for which the event has these members.
+    fn end(&mut self, channel: u32, event: &str, mut members: Value, result: Option<&str>) {
         let name = self.name(channel);
         let since = self.requests.iter().find(|request| request.channel == channel).map(|request| request.since);
         self.requests.retain(|request| request.channel != channel);
         let millis = since.map(|since| since.elapsed().as_secs_f64() * 1e3);
-        let members = json!({ "channel": channel, "command": name, member: result, "milliseconds": millis });
+        members["channel"] = channel.into();
+        members["command"] = name.as_str().into();
+        members["milliseconds"] = millis.into();
         self.simple(event, members, || {
-            let result = result.as_deref().unwrap_or("answered");
+            let result = result.unwrap_or("answered");
             let time = millis.map_or_else(String::new, |millis| format!(", {millis:.1} ms"));
             format!("{name}: {result}{time}")
         });
@@ -204,7 +208,7 @@ impl Events {
             }
             Trace::File(capture) => {
                 if let Err(error) = capture.report(is_to_key, report) {
-                    eprintln!("keyfob: the trace ends here: {error}");
+                    crate::warn(format_args!("the trace ends here: {error}"));
                     self.trace = Trace::None;
                 }
             }
