@@ -26,7 +26,7 @@ use super::{
 
 /// How many connections there can be.
 const CONNECTIONS: usize = 32;
-/// How many more are told that there are too many. Others are closed without a word.
+/// How many more have a thread that tells them that there are too many, and waits until they have read it.
 const REFUSED: usize = 32;
 /// How many ceremonies can run at once.
 const CEREMONIES: usize = 16;
@@ -114,11 +114,13 @@ pub fn serve(listener: Listener, controlled: Controlled) {
 fn accept<S: Connection>(controlled: &Controlled, mut accept: impl FnMut() -> io::Result<S>) {
     loop {
         match accept() {
-            Ok(stream) => {
+            Ok(mut stream) => {
                 let controlled = controlled.clone();
                 let connections = controlled.connections.clone();
                 if connections.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS.saturating_add(REFUSED) {
                     connections.fetch_sub(1, Ordering::Relaxed);
+                    // There is room for it: nothing was written yet.
+                    let _ = stream.write_all(format!("{}\n", busy().answer(&Value::Null)).as_bytes());
                     continue;
                 }
                 let serve = move || {
@@ -136,6 +138,11 @@ fn accept<S: Connection>(controlled: &Controlled, mut accept: impl FnMut() -> io
             Err(_) => thread::sleep(REST),
         }
     }
+}
+
+/// Why a connection is closed that is one too many.
+fn busy() -> Refusal {
+    Refusal::new("busy", "", format!("there are {CONNECTIONS} connections already"))
 }
 
 fn connection<S: Connection>(stream: S, controlled: &Controlled) -> io::Result<()> {
@@ -158,8 +165,7 @@ fn connection<S: Connection>(stream: S, controlled: &Controlled) -> io::Result<(
         has_gone.store(true, Ordering::Relaxed);
         controlled.audience.dismiss(&outbox);
     } else {
-        let busy = Refusal::new("busy", "", format!("there are {CONNECTIONS} connections already"));
-        outbox.answer(&busy.answer(&Value::Null));
+        outbox.answer(&busy().answer(&Value::Null));
     }
     drop(outbox);
     // What is under way is answered; then the writer closes.

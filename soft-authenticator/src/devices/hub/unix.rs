@@ -23,8 +23,8 @@ use super::{
     stream::Stream,
 };
 
-/// How many clients can wait to be accepted.
-const BACKLOG: i32 = 32;
+/// How many clients can wait to be accepted. More are refused by the system, which does not say why.
+const BACKLOG: i32 = 256;
 /// How many reports wait for a client of packets that does not read, as in hidraw.
 const PACKETS: usize = 64;
 /// How many packets are read before the others have their turn.
