@@ -7,7 +7,7 @@ use std::{
     process::{self, ExitCode},
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 #[cfg(unix)]
 mod client;
@@ -18,6 +18,7 @@ mod load;
 #[cfg(unix)]
 mod native_host;
 mod notes;
+mod pages;
 mod run;
 mod serve;
 mod signals;
@@ -48,6 +49,10 @@ enum Command {
     Serve(Box<serve::Arguments>),
     /// Answers WebDriver's commands for virtual authenticators, in front of geckodriver or chromedriver (Linux).
     Webdriver(webdriver::Arguments),
+    /// Prints completions for a shell.
+    Completions(pages::CompletionsArguments),
+    /// Writes manual pages, one for each command.
+    ManPages(pages::ManPagesArguments),
     #[cfg(unix)]
     #[command(flatten)]
     Client(Box<client::Command>),
@@ -62,6 +67,11 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Webdriver(arguments) => webdriver::run(&arguments),
+        Command::Completions(arguments) => {
+            pages::completions(&arguments, Arguments::command());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::ManPages(arguments) => pages::man_pages(&arguments, Arguments::command()).map(|()| ExitCode::SUCCESS),
         #[cfg(unix)]
         Command::Client(command) => return command.run(),
     };

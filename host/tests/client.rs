@@ -10,6 +10,8 @@ mod credentials;
 mod decode;
 #[path = "client/failures.rs"]
 mod failures;
+#[path = "client/generated.rs"]
+mod generated;
 #[path = "client/page.rs"]
 mod page;
 #[path = "client/pins.rs"]
@@ -18,6 +20,8 @@ mod pins;
 mod served;
 #[path = "client/settings.rs"]
 mod settings;
+#[path = "client/several.rs"]
+mod several;
 #[path = "client/terminals.rs"]
 mod terminals;
 
@@ -45,18 +49,20 @@ fn the_key_of_keyfob_run_is_listed_and_shown_without_its_address() {
 }
 
 #[test]
-fn a_rule_of_udev_is_printed_whole() {
-    let output = keyfob(&["list", "--udev-rules"]).output().unwrap();
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/udev/70-keyfob.rules");
-    assert_eq!(text(&output.stdout), std::fs::read_to_string(file).unwrap());
-}
-
-#[test]
-fn of_several_keys_the_one_that_is_touched_is_taken_and_the_others_stop_asking() {
-    let (mut left, right) = (Served::new(&["--touch", "never", "--json"]), Served::new(&["--touch", "after=300"]));
-    let selection = keyfob(&["select", "--json", "--key", &left.address, "--key", &right.address]).output().unwrap();
-    assert_eq!(json(&selection)["address"], right.address, "{}", text(&selection.stderr));
-    left.tells("cancel");
+fn the_rules_of_udev_are_printed_and_installed_in_a_folder() {
+    let rules = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/udev/70-keyfob.rules")).unwrap();
+    assert_eq!(text(&keyfob(&["udev-rules"]).output().unwrap().stdout), rules);
+    assert_eq!(json(&keyfob(&["udev-rules", "--json"]).output().unwrap())["rules"], rules);
+    let folder = tempfile::tempdir().unwrap();
+    let install = |folder: &str| keyfob(&["udev-rules", "--install", "--json", "--folder", folder]).output().unwrap();
+    let path = folder.path().join("70-keyfob.rules");
+    assert_eq!(json(&install(folder.path().to_str().unwrap()))["installed"], path.to_str().unwrap());
+    assert_eq!(std::fs::read_to_string(path).unwrap(), rules);
+    let missing = install("/nowhere");
+    assert_eq!((missing.status.code(), &json(&missing)["error"]["kind"]), (Some(13), &"badInput".into()));
+    assert!(text(&missing.stdout).contains("its folder is missing"), "{}", text(&missing.stdout));
+    let alone = keyfob(&["udev-rules", "--folder", "/tmp"]).output().unwrap();
+    assert_eq!(alone.status.code(), Some(2), "{}", text(&alone.stderr));
 }
 
 #[test]

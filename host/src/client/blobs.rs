@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    Errand, Failure, KeyArguments, Kind,
+    Errand, Failure, KeyArguments, Kind, Meant,
     assertion::{LARGE_BLOBS, extension_results},
     credentials::{self, Listed},
     documents::Document,
@@ -128,8 +128,17 @@ fn array<'m>(errand: &mut Errand, memory: &'m mut [u8]) -> Result<LargeBlobArray
     errand.run(ReadLargeBlobs::new(memory), |_| ())
 }
 
+/// An errand with the key that holds the credential of a registration, or with one that has blobs.
+fn begin(key: &KeyArguments, registration: Option<&Document>) -> Result<Errand, Failure> {
+    let meant = match registration {
+        Some(document) => Meant::Holding(document.rp_id("options.rp.id")?.into(), vec![document.bytes("response.id")?]),
+        None => Meant::Able(|info| info.options.unwrap_or_default().large_blobs == Some(true)),
+    };
+    Errand::begin_with(key, &meant)
+}
+
 fn list(key: &KeyArguments) -> Result<(), Failure> {
-    let mut errand = Errand::begin(key)?;
+    let mut errand = begin(key, None)?;
     let room = errand.run(GetInfo, |_| ())?.max_serialized_large_blob_array;
     let listed = credentials::all(&mut errand, None)?;
     let (mut memory, mut work) = (vec![0; LARGE_BLOBS], Zeroizing::new(vec![0; LARGE_BLOBS]));
@@ -207,7 +216,7 @@ fn read_key(path: &Path) -> Result<Zeroizing<large_blob::Key>, Failure> {
 
 fn get(key: &KeyArguments, whose: &Whose) -> Result<(), Failure> {
     let registration = whose.registration.as_deref().map(Document::read).transpose()?;
-    let mut errand = Errand::begin(key)?;
+    let mut errand = begin(key, registration.as_ref())?;
     let bytes = if let Some(registration) = registration {
         let wanted = json!({ "largeBlob": { "read": true } });
         let results = extension_results(&mut errand, &registration, Verification::Preferred, &wanted)?;
@@ -236,7 +245,7 @@ fn put(key: &KeyArguments, whose: &Whose, file: &Path) -> Result<(), Failure> {
     if registration.as_ref().is_some_and(|document| document.member(supported) != Some(&Value::Bool(true))) {
         return Err(no_place());
     }
-    let mut errand = Errand::begin(key)?;
+    let mut errand = begin(key, registration.as_ref())?;
     can_fit(&mut errand, file, &content)?;
     if let Some(registration) = &registration {
         let wanted = json!({ "largeBlob": { "write": base64(&content) } });
@@ -270,7 +279,8 @@ fn change<T>(
 }
 
 fn delete(key: &KeyArguments, whose: &Whose, yes: bool) -> Result<(), Failure> {
-    let mut errand = Errand::begin(key)?;
+    let registration = whose.registration.as_deref().map(Document::read).transpose()?;
+    let mut errand = begin(key, registration.as_ref())?;
     let blob_key = blob_key(&mut errand, whose)?;
     let (mut memory, mut work) = (vec![0; LARGE_BLOBS], Zeroizing::new(vec![0; LARGE_BLOBS]));
     let found = array(&mut errand, &mut memory)?;

@@ -3,11 +3,11 @@
 use keyfob_core::{
     cbor::{List, Text},
     client::manage::{ConfigSubcommand, Configure, GetInfo},
-    ctap2::config::SetMinPinLength,
+    ctap2::{config::SetMinPinLength, get_info::Response},
 };
 use serde_json::json;
 
-use super::{Errand, Failure, KeyArguments};
+use super::{Errand, Failure, KeyArguments, Meant};
 use crate::say;
 
 #[derive(clap::Args, Clone)]
@@ -66,10 +66,14 @@ impl Arguments {
     }
 }
 
+fn is_able(info: &Response<'_>) -> bool {
+    info.options.unwrap_or_default().authnr_cfg == Some(true)
+}
+
 /// # Errors
 /// The user is not verified; the key does not have the setting.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut errand = Errand::begin(arguments.key())?;
+    let mut errand = Errand::begin_with(arguments.key(), &Meant::Able(is_able))?;
     match &arguments.action {
         Action::AlwaysVerify { state, .. } => {
             let is_on = errand.run(GetInfo, |_| ())?.options.unwrap_or_default().always_uv;

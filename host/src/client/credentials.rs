@@ -8,7 +8,7 @@ use keyfob_core::{
     },
     cose::{Algorithm, CoseKey},
     crypto::{Hash, RustCrypto},
-    ctap2::UserEntity,
+    ctap2::{UserEntity, get_info::Response},
     extensions::cred_protect::Level,
     large_blob,
 };
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    Errand, Failure, KeyArguments, Kind,
+    Errand, Failure, KeyArguments, Kind, Meant,
     output::{base64, pairs, pem, plain, standard_base64, table},
 };
 use crate::say;
@@ -170,6 +170,15 @@ fn encoded(key: &CoseKey<'_>) -> Vec<u8> {
     bytes
 }
 
+/// An errand with a key that manages credentials.
+pub fn begin(key: &KeyArguments) -> Result<Errand, Failure> {
+    let is_able = |info: &Response<'_>| {
+        let options = info.options.unwrap_or_default();
+        options.cred_mgmt == Some(true) || options.credential_mgmt_preview == Some(true)
+    };
+    Errand::begin_with(key, &Meant::Able(is_able))
+}
+
 /// All credentials, or those for one site.
 pub fn all(errand: &mut Errand, only: Option<&str>) -> Result<Vec<Listed>, Failure> {
     let mut parties = Vec::new();
@@ -191,7 +200,7 @@ pub fn all(errand: &mut Errand, only: Option<&str>) -> Result<Vec<Listed>, Failu
 }
 
 fn list(key: &KeyArguments, only: Option<&str>) -> Result<(), Failure> {
-    let mut errand = Errand::begin(key)?;
+    let mut errand = begin(key)?;
     let metadata = errand.run(CredentialsMetadata::new(Access::User), |_| ())?;
     let listed = if metadata.existing == 0 { Vec::new() } else { all(&mut errand, only)? };
     if key.json {
@@ -235,7 +244,7 @@ fn find(errand: &mut Errand, id: &str) -> Result<Listed, Failure> {
 }
 
 fn show(key: &KeyArguments, id: &str, with_blob_key: bool) -> Result<(), Failure> {
-    let found = find(&mut Errand::begin(key)?, id)?;
+    let found = find(&mut begin(key)?, id)?;
     let blob_key = found.blob_key.as_ref().filter(|_| with_blob_key).map(|key| standard_base64(&**key));
     if with_blob_key && blob_key.is_none() {
         return Err(Failure::new(Kind::NotFound, "the credential has no key for a blob"));
@@ -272,7 +281,7 @@ fn rename(key: &KeyArguments, id: &str, name: Option<&str>, display_name: Option
     if name.is_none() && display_name.is_none() {
         return Err(Failure::new(Kind::BadInput, "there is no new name: give --name or --display-name"));
     }
-    let mut errand = Errand::begin(key)?;
+    let mut errand = begin(key)?;
     let mut found = find(&mut errand, id)?;
     // A name that is left out would be deleted.
     let kept = |new: Option<&str>, old: Option<String>| match new {
@@ -293,7 +302,7 @@ fn rename(key: &KeyArguments, id: &str, name: Option<&str>, display_name: Option
 }
 
 fn delete(key: &KeyArguments, id: &str, yes: bool) -> Result<(), Failure> {
-    let mut errand = Errand::begin(key)?;
+    let mut errand = begin(key)?;
     let found = find(&mut errand, id)?;
     if !yes {
         errand.user.agrees(&format!("This deletes the credential of {}.", found.describe()))?;

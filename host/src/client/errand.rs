@@ -3,18 +3,12 @@
 use std::{
     fmt,
     io::{self, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    thread,
     time::Duration,
 };
 
-use keyfob::{Address, FoundKey, Key, keys, now, open};
+use keyfob::{Address, FoundKey, Key, keys, now};
 use keyfob_core::{
-    client::{self, Ceremony, Operation, Session, UserInteraction, manage::Selection},
+    client::{self, Ceremony, Operation, Session},
     crypto::RustCrypto,
     trace::{self, TraceEvent, Tracer},
     transport::{
@@ -26,6 +20,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::{
+    choice::{Meant, choose},
     failure::{Failure, Kind},
     terminal::Interrupt,
     user::User,
@@ -40,9 +35,10 @@ const MESSAGES: usize = 4 * MAX_MESSAGE;
 pub struct KeyArguments {
     /// The key: /dev/hidrawN, tcp:HOST:PORT or unix:PATH.
     ///
-    /// Without this, the one that is plugged in. Of several, named here or plugged in, the one that is touched is taken.
+    /// Without this, the one that is plugged in. Of several, named here or plugged in, those that can be meant blink, and
+    /// the one that is touched is taken. One that is plugged in meanwhile blinks too.
     #[arg(long, value_name = "ADDRESS")]
-    key: Vec<Address>,
+    pub key: Vec<Address>,
     /// Reads the PIN from this file descriptor.
     ///
     /// A line; a new PIN is the next line. A line is read when it is needed. Without this, the PIN is asked for on the
@@ -82,10 +78,18 @@ impl Errand {
     /// # Errors
     /// There is none, or it cannot be opened.
     pub fn begin(arguments: &KeyArguments) -> Result<Self, Failure> {
+        Self::begin_with(arguments, &Meant::Any)
+    }
+
+    /// The same where only some keys can be meant.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be opened.
+    pub fn begin_with(arguments: &KeyArguments, meant: &Meant) -> Result<Self, Failure> {
         let other = |error: &dyn std::fmt::Display| Failure::new(Kind::Other, error);
         let interrupt = Interrupt::catch().map_err(|error| other(&error))?;
         let user = User::new(interrupt, arguments.pin_fd)?;
-        let (address, key, was_touched) = choose(arguments, &user.interrupt)?;
+        let (address, key, was_touched) = choose(arguments, meant, &user.interrupt)?;
         let buffer = vec![0; MESSAGES];
         let (rng, session, is_traced) = (rng()?, Session::new(), arguments.trace);
         Ok(Self { address, key, user, rng, was_touched, session, buffer, is_traced, over_u2f: false })
@@ -164,75 +168,4 @@ pub fn rng() -> Result<ChaCha20Rng, Failure> {
 /// They cannot be listed.
 pub fn plugged_in() -> Result<Vec<FoundKey>, Failure> {
     keys().map_err(|error| Failure::new(Kind::Other, format_args!("the keys cannot be listed: {error}")))
-}
-
-/// The key that is meant: the one that is named or there, and of several the one that is touched.
-fn choose(arguments: &KeyArguments, interrupt: &Interrupt) -> Result<(Address, Key, bool), Failure> {
-    let named = !arguments.key.is_empty();
-    let found = if named { Vec::new() } else { plugged_in()? };
-    let found = found.into_iter().map(|key| (key.name, key.address));
-    let meant = arguments.key.iter().map(|address| (String::new(), address.clone())).chain(found);
-    let meant: Vec<(String, Address)> = meant.collect();
-    match &meant[..] {
-        [] => Err(Failure::new(Kind::NoKey, "no security key is plugged in")),
-        [(_, address)] => Ok((address.clone(), open(address)?, false)),
-        _ => touched(&meant, interrupt).map(|(address, key)| (address, key, true)),
-    }
-}
-
-/// All keys blink; the one that is touched is taken, and the others stop.
-fn touched(meant: &[(String, Address)], interrupt: &Interrupt) -> Result<(Address, Key), Failure> {
-    eprintln!("There are several security keys. Touch the one that is meant:");
-    let is_over = Arc::new(AtomicBool::new(false));
-    let (sender, results) = mpsc::channel();
-    let mut last = Failure::new(Kind::NoKey, "no security key is plugged in");
-    for (name, address) in meant {
-        let key = match open(address) {
-            Ok(key) => key,
-            Err(error) => {
-                last = error.into();
-                eprintln!("  {address} {name}: left out, {}", last.message);
-                continue;
-            }
-        };
-        eprintln!("  {address} {name}");
-        let waiting = Waiting { interrupt: interrupt.clone(), is_over: is_over.clone() };
-        let (sender, address, rng) = (sender.clone(), address.clone(), rng()?);
-        // The results are read until every key has sent one.
-        thread::spawn(move || drop(sender.send(wait(address, key, waiting, rng))));
-    }
-    drop(sender);
-    let mut winner = None;
-    // Until every key has stopped blinking.
-    for result in results {
-        match result {
-            Ok(key) if winner.is_none() => {
-                is_over.store(true, Ordering::Relaxed);
-                winner = Some(key);
-            }
-            Ok(_) => {}
-            Err(failure) => last = failure,
-        }
-    }
-    winner.ok_or(if interrupt.has_come() { Failure::interrupted() } else { last })
-}
-
-/// Waits until this key is touched, or another one was.
-fn wait(address: Address, mut key: Key, mut waiting: Waiting, rng: ChaCha20Rng) -> Result<(Address, Key), Failure> {
-    let mut buffer = vec![0; MAX_MESSAGE];
-    let ceremony = Ceremony::new(Selection::new(), &mut buffer, RustCrypto, rng);
-    client::run(ceremony, &mut key, &mut waiting, now)?;
-    Ok((address, key))
-}
-
-/// The user before a key is chosen.
-struct Waiting {
-    interrupt: Interrupt,
-    is_over: Arc<AtomicBool>,
-}
-
-impl UserInteraction for Waiting {
-    fn cancelled(&mut self) -> bool {
-        self.is_over.load(Ordering::Relaxed) || self.interrupt.has_come()
-    }
 }

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use keyfob::{OpenError, OpenErrorReason};
+use keyfob::{Address, OpenError, OpenErrorReason};
 use keyfob_core::{
     Status,
     client::{Cause, Error},
@@ -93,6 +93,11 @@ impl Failure {
         Self { kind, message: message.to_string(), status: None }
     }
 
+    /// The same once more.
+    pub fn copy(&self) -> Self {
+        Self { kind: self.kind, message: self.message.clone(), status: self.status }
+    }
+
     /// Ctrl-C.
     pub fn interrupted() -> Self {
         Self::new(Kind::Interrupted, "interrupted: the request was cancelled at the key")
@@ -122,9 +127,15 @@ impl From<OpenError> for Failure {
             OpenErrorReason::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 Self::new(Kind::NoKey, format_args!("there is no key at {address}: nothing listens there"))
             }
+            OpenErrorReason::NoPermission if !is_device(address) => Self::new(
+                Kind::NotOpened,
+                format_args!(
+                    "you may not open {address}: the user who serves it, or a change of the file's mode, permits it"
+                ),
+            ),
             OpenErrorReason::NoPermission => Self::new(
                 Kind::NotOpened,
-                format_args!("you may not open {address}: `keyfob list --udev-rules` prints a rule that permits it"),
+                format_args!("you may not open {address}: `sudo keyfob udev-rules --install` permits it"),
             ),
             OpenErrorReason::NotASecurityKey => Self::new(
                 Kind::NoKey,
@@ -133,6 +144,11 @@ impl From<OpenError> for Failure {
             _ => Self::new(Kind::NotOpened, error),
         }
     }
+}
+
+/// Whether udev decides who may open it.
+const fn is_device(address: &Address) -> bool {
+    !matches!(address, Address::Tcp(_) | Address::Unix(_))
 }
 
 impl From<Error> for Failure {
@@ -207,4 +223,17 @@ fn of_status(status: Status) -> Failure {
         status => return Failure::new(Kind::Other, format_args!("the key answered {status}")),
     };
     Failure::new(kind, message)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_this_user_may_not_open_leads_to_the_rules_of_udev() {
+        let address = Address::Hidraw("/dev/hidraw3".into());
+        let failure = Failure::from(OpenError { address, reason: OpenErrorReason::NoPermission });
+        let message = "you may not open /dev/hidraw3: `sudo keyfob udev-rules --install` permits it";
+        assert_eq!((failure.kind, failure.message.as_str()), (Kind::NotOpened, message));
+    }
 }

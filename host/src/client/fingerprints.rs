@@ -2,12 +2,12 @@
 
 use keyfob_core::{
     client::manage::{ChangeFingerprints, Enroll, ListFingerprints, SensorInfo},
-    ctap2::bio_enrollment::SampleStatus,
+    ctap2::{bio_enrollment::SampleStatus, get_info::Response},
 };
 use serde_json::{Value, json};
 
 use super::{
-    Errand, Failure, KeyArguments, Kind,
+    Errand, Failure, KeyArguments, Kind, Meant,
     output::{base64, plain, table},
 };
 use crate::say;
@@ -105,6 +105,15 @@ impl Listed {
     }
 }
 
+/// An errand with a key that has a sensor.
+fn begin(key: &KeyArguments) -> Result<Errand, Failure> {
+    let is_able = |info: &Response<'_>| {
+        let options = info.options.unwrap_or_default();
+        options.bio_enroll.is_some() || options.user_verification_mgmt_preview.is_some()
+    };
+    Errand::begin_with(key, &Meant::Able(is_able))
+}
+
 fn all(errand: &mut Errand) -> Result<Vec<Listed>, Failure> {
     let listed = errand.run(ListFingerprints::new(), |_| ())?;
     Ok(listed
@@ -114,7 +123,7 @@ fn all(errand: &mut Errand) -> Result<Vec<Listed>, Failure> {
 }
 
 fn list(key: &KeyArguments) -> Result<(), Failure> {
-    let listed = all(&mut Errand::begin(key)?)?;
+    let listed = all(&mut begin(key)?)?;
     if key.json {
         let fingerprints: Vec<Value> = listed.iter().map(Listed::json).collect();
         say(format_args!("{}", json!({ "fingerprints": fingerprints })));
@@ -128,7 +137,7 @@ fn list(key: &KeyArguments) -> Result<(), Failure> {
 }
 
 fn add(key: &KeyArguments, name: Option<&str>) -> Result<(), Failure> {
-    let mut errand = Errand::begin(key)?;
+    let mut errand = begin(key)?;
     if let Some(name) = name {
         has_room(&mut errand, name)?;
     }
@@ -194,7 +203,7 @@ fn find(errand: &mut Errand, which: &str) -> Result<Listed, Failure> {
 }
 
 fn rename(key: &KeyArguments, which: &str, name: &str) -> Result<(), Failure> {
-    let mut errand = Errand::begin(key)?;
+    let mut errand = begin(key)?;
     let mut found = find(&mut errand, which)?;
     has_room(&mut errand, name)?;
     errand.run(ChangeFingerprints::rename(&found.id, name), |_| ())?;
@@ -204,7 +213,7 @@ fn rename(key: &KeyArguments, which: &str, name: &str) -> Result<(), Failure> {
 }
 
 fn delete(key: &KeyArguments, which: &str, yes: bool) -> Result<(), Failure> {
-    let mut errand = Errand::begin(key)?;
+    let mut errand = begin(key)?;
     let found = find(&mut errand, which)?;
     if !yes {
         errand.user.agrees(&format!("This deletes {}.", found.describe()))?;

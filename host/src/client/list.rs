@@ -10,27 +10,16 @@ use super::{
 };
 use crate::say;
 
-/// The rule of udev that lets the user at the machine, and the group `plugdev`, open security keys.
-const UDEV_RULES: &str = include_str!("../../udev/70-keyfob.rules");
-
 #[derive(clap::Args, Clone)]
 pub struct Arguments {
     /// Prints one JSON object instead of text.
     #[arg(long)]
     pub json: bool,
-    /// Prints a rule of udev that permits the user at the machine to open security keys:
-    /// keyfob list --udev-rules | sudo tee /etc/udev/rules.d/70-keyfob.rules
-    #[arg(long, conflicts_with = "json", verbatim_doc_comment)]
-    udev_rules: bool,
 }
 
 /// # Errors
 /// The keys cannot be listed.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if arguments.udev_rules {
-        say(format_args!("{}", UDEV_RULES.trim_end()));
-        return Ok(());
-    }
     let found = plugged_in()?;
     let access: Vec<&str> = found
         .iter()
@@ -76,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         .collect();
     table(["ADDRESS", "USB ID", "OPENS", "NAME"], &rows);
     if access.contains(&"noPermission") {
-        eprintln!("You may not open some of them: `keyfob list --udev-rules` prints a rule that permits it.");
+        eprintln!("You may not open some of them: `sudo keyfob udev-rules --install` permits it.");
     }
     Ok(())
 }

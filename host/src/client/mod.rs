@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `errand.rs` | [`Errand`]: the key that is meant, open, and one session with it |
+//! | `choice.rs` | which key is meant, and the touch that chooses among several |
 //! | `user.rs`, `terminal.rs`, `pin_input.rs` | the user: touches, PINs, consent |
 //! | `failure.rs` | [`Failure`]: why a command fails, and the exit codes |
 //! | `assertion.rs` | a sign-in for what an extension yields |
@@ -11,6 +12,7 @@
 
 mod assertion;
 mod blobs;
+mod choice;
 mod config;
 mod credentials;
 mod decode;
@@ -29,6 +31,7 @@ mod secret;
 mod select;
 mod sign_in;
 mod terminal;
+mod udev_rules;
 mod user;
 mod verify;
 
@@ -38,6 +41,7 @@ use clap::Subcommand;
 
 pub use failure::EXIT_CODES;
 use {
+    choice::Meant,
     errand::{Errand, KeyArguments},
     failure::{Failure, Kind},
 };
@@ -50,6 +54,10 @@ pub enum Command {
     /// With --json: {"keys": [{"address", "name", "vendorId", "productId", "access"}]}. The ids are numbers or null; access
     /// is "ok", "noPermission" or "failed".
     List(list::Arguments),
+    /// Prints or installs rules of udev, by which the user at the machine may open security keys.
+    ///
+    /// With --json: {"rules"}, or with --install {"installed"}, the file.
+    UdevRules(udev_rules::Arguments),
     /// Shows what a key is and what it can do.
     ///
     /// With --json: {"address", "info", "pinRetries", "uvRetries"}. `info` is the answer to authenticatorGetInfo by the
@@ -110,6 +118,7 @@ impl Command {
     pub fn run(self) -> ExitCode {
         let (is_json, result) = match self {
             Self::List(arguments) => (arguments.json, list::run(&arguments)),
+            Self::UdevRules(arguments) => (arguments.json, udev_rules::run(&arguments)),
             Self::Info(arguments) => (arguments.key.json, info::run(&arguments)),
             Self::Select(arguments) => (arguments.key.json, select::run(&arguments)),
             Self::Pin(arguments) => (arguments.is_json(), pin::run(&arguments)),

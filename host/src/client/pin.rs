@@ -1,9 +1,12 @@
 //! `keyfob pin`: set, change, status.
 
-use keyfob_core::client::manage::{ChangePin, GetInfo, Retries, SetPin, VerifyPin};
+use keyfob_core::{
+    client::manage::{ChangePin, GetInfo, Retries, SetPin, VerifyPin},
+    ctap2::get_info::Response,
+};
 use serde_json::json;
 
-use super::{Errand, Failure, KeyArguments, info::pin_state};
+use super::{Errand, Failure, KeyArguments, Meant, info::pin_state};
 use crate::say;
 
 #[derive(clap::Args, Clone)]
@@ -40,20 +43,29 @@ impl Arguments {
     }
 }
 
+fn has_pin(info: &Response<'_>) -> Option<bool> {
+    info.options.unwrap_or_default().client_pin
+}
+
+/// An errand with a key that has a PIN.
+fn with_pin(key: &KeyArguments) -> Result<Errand, Failure> {
+    Errand::begin_with(key, &Meant::Able(|info| has_pin(info) == Some(true)))
+}
+
 /// # Errors
 /// The PIN was not set; the key cannot be asked.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.action {
         Action::Set(key) => {
-            Errand::begin(key)?.run(SetPin, |_| ())?;
+            Errand::begin_with(key, &Meant::Able(|info| has_pin(info) == Some(false)))?.run(SetPin, |_| ())?;
             told(key.json, "set", "The PIN is set.");
         }
         Action::Change(key) => {
-            Errand::begin(key)?.run(ChangePin, |_| ())?;
+            with_pin(key)?.run(ChangePin, |_| ())?;
             told(key.json, "changed", "The PIN is changed.");
         }
         Action::Verify(key) => {
-            Errand::begin(key)?.run(VerifyPin, |_| ())?;
+            with_pin(key)?.run(VerifyPin, |_| ())?;
             told(key.json, "verified", "The PIN is right.");
         }
         Action::Status(key) => status(key)?,

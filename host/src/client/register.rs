@@ -6,20 +6,22 @@ use clap::ValueEnum;
 use keyfob_core::{
     cbor::Text,
     client::{
-        MakeCredential,
+        MakeCredential, Requirement,
         fido2::{ClientPolicy, PreparedCreation, RegistrationResponse},
         manage::GetInfo,
     },
     cose::Algorithm,
     crypto::RustCrypto,
+    ctap2::get_info::Response,
     webauthn::{CreationOptions, DefaultClientDataCollector, PublicSuffixList},
 };
 use serde_json::{Value, json};
 
 use super::{
-    Errand, Failure, KeyArguments, Kind,
+    Errand, Failure, KeyArguments, Kind, Meant,
     documents::{self, base64url_argument},
     output::{base64, plain},
+    sign_in,
 };
 use crate::key::config;
 
@@ -140,13 +142,15 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let collector = DefaultClientDataCollector::new(&origin).with_suffixes(PublicSuffixList);
     let mut client_data = vec![0; 8 * text.len() + 512];
     let creation = PreparedCreation::new(&options, &collector, &ClientPolicy::STANDARD, &RustCrypto, &mut client_data)?;
-    let mut errand = Errand::begin(&arguments.key)?.over_u2f(arguments.u2f);
-    if arguments.secret {
-        let extensions = errand.run(GetInfo, |_| ())?.extensions;
-        if !extensions.is_some_and(|list| list.iter().any(|name| name == "hmac-secret")) {
-            let message = "the key cannot make secrets: it has no extension hmac-secret";
-            return Err(Failure::new(Kind::Unsupported, message));
-        }
+    let meant = match &creation.options {
+        options if options.resident_key == Requirement::Required => Meant::Able(sign_in::has_passkeys),
+        _ if arguments.secret => Meant::Able(makes_secrets),
+        _ => Meant::Any,
+    };
+    let mut errand = Errand::begin_with(&arguments.key, &meant)?.over_u2f(arguments.u2f);
+    if arguments.secret && !makes_secrets(&errand.run(GetInfo, |_| ())?) {
+        let message = "the key cannot make secrets: it has no extension hmac-secret";
+        return Err(Failure::new(Kind::Unsupported, message));
     }
     let attestation = errand.run(MakeCredential::new(&creation.options), |_| ())?;
     let response = RegistrationResponse { client_data_json: creation.client_data_json, attestation };
@@ -157,6 +161,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let id = base64(response.credential_id());
     eprintln!("Registered {} at {}. The credential is {id}", plain(user), plain(site));
     Ok(())
+}
+
+fn makes_secrets(info: &Response<'_>) -> bool {
+    info.extensions.is_some_and(|list| list.iter().any(|name| name == "hmac-secret"))
 }
 
 /// The options that the switches describe, as a site would send them.

@@ -3,10 +3,11 @@
 use keyfob_core::{
     Status,
     client::manage::{GetInfo, Reset},
+    ctap2::get_info::Response,
 };
 use serde_json::json;
 
-use super::{Errand, Failure, KeyArguments, Kind};
+use super::{Errand, Failure, KeyArguments, Kind, Meant};
 use crate::say;
 
 #[derive(clap::Args, Clone)]
@@ -21,11 +22,11 @@ pub struct Arguments {
 /// # Errors
 /// The user does not agree; the key refuses.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut errand = Errand::begin(&arguments.key)?;
+    let mut errand = Errand::begin_with(&arguments.key, &Meant::Able(|info| !is_old(info)))?;
     // A key of U2F alone has no command for it.
     let info = errand.run(GetInfo, |_| ())?;
     let long_touch = info.long_touch_for_reset == Some(true);
-    if info.versions.iter().all(|version| version == "U2F_V2") {
+    if is_old(&info) {
         return Err(Failure::new(Kind::Unsupported, "this key speaks U2F only, and has no reset"));
     }
     if !arguments.yes {
@@ -46,6 +47,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         say(format_args!("The key is reset: everything on it is erased."));
     }
     Ok(())
+}
+
+/// Whether a key speaks U2F alone.
+fn is_old(info: &Response<'_>) -> bool {
+    info.versions.iter().all(|version| version == "U2F_V2")
 }
 
 /// Keys take a reset only soon after they were plugged in.

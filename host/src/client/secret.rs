@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{
-    Errand, Failure, KeyArguments, Kind,
+    Errand, Failure, KeyArguments, Kind, Meant,
     assertion::extension_results,
     documents::Document,
     output::{base64, hand_over},
@@ -30,8 +30,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let registration = Document::read(&arguments.registration)?;
     let wanted = json!({ "prf": { "eval": { "first": base64(arguments.purpose.as_bytes()) } } });
     // A key makes other secrets for a user who is not verified.
-    let results =
-        extension_results(&mut Errand::begin(&arguments.key)?, &registration, Verification::Required, &wanted)?;
+    let meant = Meant::Holding(registration.rp_id("options.rp.id")?.into(), vec![registration.bytes("response.id")?]);
+    let mut errand = Errand::begin_with(&arguments.key, &meant)?;
+    let results = extension_results(&mut errand, &registration, Verification::Required, &wanted)?;
     let secret = results.pointer("/prf/results/first").and_then(Value::as_str).ok_or_else(|| {
         let message = "the credential was not made for secrets: make one with `keyfob register --secret`";
         Failure::new(Kind::Unsupported, message)

@@ -8,12 +8,13 @@ use keyfob_core::{
         fido2::{ClientPolicy, PreparedRequest, ResponseSelection},
     },
     crypto::RustCrypto,
+    ctap2::get_info::Response,
     webauthn::{DefaultClientDataCollector, PublicSuffixList, RequestOptions},
 };
 use serde_json::{Value, json};
 
 use super::{
-    Errand, Failure, KeyArguments, Kind,
+    Errand, Failure, KeyArguments, Kind, Meant,
     documents::{self, Document, base64url_argument},
     output::{base64, plain},
     register::Verification,
@@ -56,6 +57,11 @@ pub struct Arguments {
     pub key: KeyArguments,
 }
 
+/// Whether a key can sign in without a name.
+pub fn has_passkeys(info: &Response<'_>) -> bool {
+    info.options.unwrap_or_default().rk == Some(true)
+}
+
 /// # Errors
 /// The options cannot be used; the key refuses.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -70,7 +76,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut client_data = vec![0; 8 * text.len() + 512];
     let request = PreparedRequest::new(&options, &collector, &ClientPolicy::STANDARD, &RustCrypto, &mut client_data)?;
     let ceremony = GetOptions { user_presence: !arguments.no_touch, ..request.options };
-    let mut errand = Errand::begin(&arguments.key)?.over_u2f(arguments.u2f);
+    let allowed: Vec<Vec<u8>> = ceremony.allow_list.iter().map(|allowed| allowed.id.to_vec()).collect();
+    let is_any = allowed.is_empty();
+    let meant = if is_any { Meant::Able(has_passkeys) } else { Meant::Holding(ceremony.rp_id.into(), allowed) };
+    let mut errand = Errand::begin_with(&arguments.key, &meant)?.over_u2f(arguments.u2f);
     let interrupt = errand.user.interrupt.clone();
     let assertions = errand.run(GetAssertion::new(&ceremony), |_| ())?;
     let selection = ResponseSelection { client_data_json: request.client_data_json, assertions };

@@ -79,7 +79,7 @@ fn without_a_key_it_is_said_that_there_is_none() {
 }
 
 #[test]
-fn a_key_that_this_user_may_not_open_leads_to_the_rule_of_udev() {
+fn a_socket_that_this_user_may_not_open_leads_to_the_user_who_serves_it() {
     let key = Served::new(&[]);
     // Nobody but its owner may look into the folder, and its owner not either.
     std::fs::set_permissions(key.folder.path(), PermissionsExt::from_mode(0o0)).unwrap();
@@ -94,7 +94,7 @@ fn a_key_that_this_user_may_not_open_leads_to_the_rule_of_udev() {
     let output = command.args(["info", "--key", &key.address]).output().unwrap();
     std::fs::set_permissions(key.folder.path(), PermissionsExt::from_mode(0o700)).unwrap();
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("`keyfob list --udev-rules`"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("the user who serves it"), "{}", text(&output.stderr));
 }
 
 /// The program when it has asked for a touch.

@@ -36,13 +36,29 @@ pub struct Served {
 
 impl Served {
     pub fn new(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::below(tempfile::tempdir().unwrap(), options)
+    }
+
+    /// A key behind the socket `key` in this folder.
+    pub fn below(folder: TempDir, options: &[&str]) -> Self {
         let socket = folder.path().join("key").to_str().unwrap().to_owned();
         let mut server = keyfob(&[&["serve", "--unix", &socket], options].concat());
         let mut server = server.stderr(Stdio::inherit()).spawn().unwrap();
         let told = BufReader::new(server.stdout.take().unwrap());
         let mut served = Self { server, told, address: format!("unix:{socket}"), folder };
         served.tells("erving");
+        served
+    }
+
+    /// A key behind a port of TCP.
+    pub fn over_tcp(options: &[&str]) -> Self {
+        let mut server = keyfob(&[&["serve", "--tcp", "127.0.0.1:0", "--json"], options].concat());
+        let mut server = server.stderr(Stdio::inherit()).spawn().unwrap();
+        let told = BufReader::new(server.stdout.take().unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let mut served = Self { server, told, address: String::new(), folder };
+        let line: serde_json::Value = served.tells("\"serving\"").parse().unwrap();
+        served.address = line["doors"][0].as_str().unwrap().replace(" ", ":");
         served
     }
 
