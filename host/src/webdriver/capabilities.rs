@@ -175,3 +175,60 @@ pub fn alone(parameters: &str, browser_name: Option<&str>) -> Map<String, Value>
     add_ours(&mut capabilities, browser_name);
     capabilities
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    /// A member of a set: one of ours that can be matched, one that cannot, or another.
+    fn member() -> impl Strategy<Value = (String, Value)> {
+        let other =
+            (r#"[a-z:"\\é\n]{0,4}"#, any::<i32>()).prop_map(|(name, n)| (name, json!({ "n": [n, "\u{1F511}\""] })));
+        prop_oneof![
+            other,
+            any::<bool>().prop_map(|is_asked_for| ("webauthn:extension:prf".into(), is_asked_for.into())),
+            any::<bool>().prop_map(|is_asked_for| ("webauthn:extension:uvm".into(), is_asked_for.into())),
+            Just((VIRTUAL_AUTHENTICATORS.into(), Value::Null)),
+        ]
+    }
+
+    fn set() -> impl Strategy<Value = Value> {
+        vec(member(), 0..4).prop_map(|members| Value::Object(members.into_iter().collect()))
+    }
+
+    /// The same on values: a set without ours, if it can be matched.
+    fn taken(set: &Value) -> Option<Value> {
+        let mut set = set.as_object().unwrap().clone();
+        let is_matched = set.get("webauthn:extension:uvm") != Some(&true.into());
+        set.retain(|name, _| !name.starts_with(OURS));
+        is_matched.then_some(Value::Object(set))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_passed_on_is_what_was_asked_without_ours(always in set(), first in vec(set(), 1..4), more in set(), pretty: bool) {
+            let asked = json!({ "capabilities": { "alwaysMatch": always, "firstMatch": first, "x": more }, "y": more });
+            let text = if pretty { serde_json::to_string_pretty(&asked) } else { serde_json::to_string(&asked) }.unwrap();
+            let matched: Vec<_> = first.iter().filter_map(taken).collect();
+            match (taken(&always), without_ours(text.as_bytes())) {
+                (Some(always), Ok(passed)) => {
+                    let expected = json!({ "capabilities": { "alwaysMatch": always, "firstMatch": matched, "x": more }, "y": more });
+                    prop_assert_eq!(serde_json::from_str::<Value>(&passed).unwrap(), expected);
+                    prop_assert!(!matched.is_empty());
+                }
+                (always, Err(_)) => prop_assert!(always.is_none() || matched.is_empty()),
+                (None, Ok(passed)) => prop_assert!(false, "{}", passed),
+            }
+        }
+
+        #[test]
+        fn nothing_that_is_no_new_session_is_passed_on(bytes in vec(any::<u8>(), 0..64), cut in 0..59_usize) {
+            prop_assert!(without_ours(&bytes).is_err());
+            let whole = br#"{"capabilities": {"alwaysMatch": {"a": [1, "\u00e9"]}}, "b": 2}"#;
+            prop_assert!(without_ours(whole).is_ok());
+            prop_assert!(without_ours(&whole[..cut]).is_err());
+        }
+    }
+}
