@@ -45,8 +45,9 @@ pub struct KeyArguments {
     /// terminal. Where the system forbids pidfd_getfd, a descriptor other than 0 has to be a pipe.
     #[arg(long, value_name = "N")]
     pin_fd: Option<u32>,
-    /// Shows each message of CTAP, with its members, on the standard error. PINs and secrets are encrypted in them; names,
-    /// user ids and the keys of blobs are not.
+    /// Shows each message of CTAP, with its members, on the standard error.
+    ///
+    /// PINs and secrets are encrypted in them or left out; names and user ids are not.
     #[arg(long)]
     trace: bool,
     /// Prints one JSON object instead of text.

@@ -1,8 +1,13 @@
 //! Tables, and bytes as text.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    io,
+    os::fd::AsFd,
+};
 
 use keyfob_core::{base64url, cbor::Writer, cose::CoseKey};
+use rustix::termios::tcgetwinsize;
 
 use super::{Failure, Kind};
 use crate::{say, write_line};
@@ -81,10 +86,50 @@ pub fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) {
     }
 }
 
-/// Prints names and values, the values below each other.
+/// Prints names and values, the values below each other. On a terminal, lines end between words.
 pub fn pairs(pairs: &[(&str, String)]) {
     let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    let columns = columns(&io::stdout()).map_or(usize::MAX, |columns| columns.saturating_sub(width + 2));
     for (name, value) in pairs {
-        say(format_args!("{name:<width$}  {value}"));
+        for (index, line) in wrapped(value, columns).iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            say(format_args!("{name:<width$}  {line}"));
+        }
+    }
+}
+
+/// How many columns a terminal has; `None` if it is none.
+pub fn columns(terminal: &impl AsFd) -> Option<usize> {
+    let size = tcgetwinsize(terminal).ok()?;
+    Some(size.ws_col.into()).filter(|columns| *columns > 0)
+}
+
+/// A text in lines of at most so many columns, if its words are not longer.
+pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn lines_end_between_words_and_a_word_that_is_too_long_has_a_line_of_its_own() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one two three", 6), ["one", "two", "three"]);
+        assert_eq!(wrapped("a mouthful of it", 4), ["a", "mouthful", "of", "it"]);
+        assert_eq!(wrapped("", 4), [""]);
+        assert_eq!(wrapped("one two", usize::MAX), ["one two"]);
     }
 }

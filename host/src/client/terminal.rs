@@ -19,6 +19,8 @@ use signal_hook::{
 };
 use zeroize::Zeroizing;
 
+use super::output::{columns, wrapped};
+
 /// How often to look whether Ctrl-C was pressed.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 /// The longest answer, in bytes. A PIN has at most 63.
@@ -54,7 +56,8 @@ pub fn ask(question: &str, echo: bool, interrupt: &Interrupt) -> Option<Zeroizin
     let mut terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
     let quiet = if echo { None } else { Some(Quiet::new(&terminal)?) };
     tcflush(&terminal, QueueSelector::IFlush).ok()?;
-    write!(terminal, "{question}").ok()?;
+    let columns = columns(&terminal).unwrap_or(usize::MAX);
+    write!(terminal, "{}", wrapped(question, columns).join("\n")).ok()?;
     let answer = line(&mut terminal, AtEnd::Nothing, interrupt).ok().flatten();
     let was_quiet = quiet.is_some();
     drop(quiet);
