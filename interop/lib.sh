@@ -77,7 +77,9 @@ need_packages() {
 
 install_packages() {
     [ "$(cat "$KEPT/packages" 2>/dev/null)" != "$*" ] || return 0
-    python3 -m venv --clear "$KEPT"
+    python3 -c 'import ensurepip, venv' || { echo "python3 cannot make an environment: Debian's package is python3-venv"; exit 77; }
+    # `alone` switches off that a command that fails ends the script.
+    python3 -m venv --clear "$KEPT" || exit
     "$KEPT/bin/pip" install --quiet --disable-pip-version-check "$@" || { echo "PyPI does not give $*"; exit 77; }
     echo "$*" >"$KEPT/packages"
 }

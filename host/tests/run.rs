@@ -264,7 +264,7 @@ fn a_command_that_did_not_open_the_key_is_told_why() {
     assert!(said.starts_with("keyfob: nothing opened the virtual key, /dev/hidraw"), "{said}");
     assert_eq!(said.lines().count(), 1);
     let said = text(&keyfob_run(&["--", "env", "-i", "sh", "-c", "true"]).output().unwrap().stderr);
-    assert!(said.contains("clear their environment"), "{said}");
+    assert!(said.contains("of another user, or that clear their environment"), "{said}");
     let opens = shell("for key in /dev/hidraw*; do exec 3<>$key; done");
     assert_eq!((opens.status.code(), text(&opens.stderr)), (Some(0), String::new()));
 }

@@ -88,6 +88,24 @@ pub fn key(run: &Run, fd: c_int) -> Option<u32> {
 /// The numbers of files in which a program is given an open key, as shells do it.
 const INHERITED: core::ops::Range<c_int> = 0..16;
 
+/// The number of the key that an open file is, also where it was opened by O_PATH: such a file has no peer.
+pub fn node(run: &Run, fd: c_int) -> Option<u32> {
+    let by_path = || match run.place(path(fd)?.bytes()) {
+        Place::Node(number) => Some(number),
+        _ => None,
+    };
+    key(run, fd).or_else(by_path)
+}
+
+/// Whether this is the status of a socket.
+///
+/// # Safety
+/// `status` is a filled `struct statx`.
+pub unsafe fn is_socket(status: Status) -> bool {
+    // SAFETY: the member lies there.
+    u32::from(unsafe { status.add(STATX_MODE).cast::<u16>().read_unaligned() }) & S_IFMT == S_IFSOCK
+}
+
 /// Whether an open file is the key, in a process that has opened or inherited it.
 pub fn is_opened_key(fd: c_int) -> bool {
     IS_OPENED.load(Ordering::Relaxed) && run().is_some_and(|run| key(run, fd).is_some())
@@ -169,7 +187,7 @@ pub unsafe fn corrected(fd: c_int, status: Status, result: c_int) -> c_int {
     let mode = unsafe { status.add(STAT_MODE).cast::<u32>().read_unaligned() };
     if mode & S_IFMT == S_IFSOCK
         && let Some(run) = run()
-        && let Some(number) = key(run, fd)
+        && let Some(number) = node(run, fd)
         && let Some(socket) = run.socket(number)
     {
         // The same file as by its path: programs compare the two.

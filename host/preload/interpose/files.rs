@@ -2,8 +2,8 @@
 
 use crate::{
     abi::{
-        self, AT_FDCWD, ENODEV, ENOENT, ENOTDIR, O_DIRECTORY, O_PATH, SYSFS_MAGIC, c_char, c_int, c_long, c_uint,
-        c_void,
+        self, AT_FDCWD, EEXIST, ENODEV, ENOENT, ENOTDIR, O_CREAT, O_DIRECTORY, O_EXCL, O_PATH, SYSFS_MAGIC, c_char,
+        c_int, c_long, c_uint, c_void,
     },
     descriptors::{self, show_as_device},
     paths::{PATH, Place, Run, Text},
@@ -84,6 +84,7 @@ unsafe fn open_with(folder: c_int, path: Path, flags: c_int, open: impl FnOnce(P
     match target.place {
         Place::Hidden => fail(ENOENT),
         Place::Node(_) if flags & O_DIRECTORY != 0 => fail(ENOTDIR),
+        Place::Node(_) if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL => fail(EEXIST),
         Place::Node(number) if flags & O_PATH == 0 => {
             run().map_or_else(|| fail(ENODEV), |run| descriptors::plug_in(run, number, flags))
         }
@@ -246,17 +247,21 @@ unsafe fn extended_status(
     }
     // SAFETY: the path is a C string, the rest is the caller's.
     let result = unsafe { next(folder, target.path(), flags, mask, status) };
-    if result == 0
-        && let Some(run) = run()
-        && let Some(number) = match target.place {
-            Place::Node(number) => Some(number),
-            _ if is_open_file => descriptors::key(run, folder),
-            _ => None,
-        }
-    {
+    let Some(run) = run().filter(|_| result == 0) else { return result };
+    let number = match target.place {
+        Place::Node(number) => Some(number),
         // SAFETY: the next function has filled it.
-        unsafe { descriptors::show_as_device_extended(run, number, status) };
+        _ if is_open_file && unsafe { descriptors::is_socket(status) } => descriptors::node(run, folder),
+        _ => None,
+    };
+    let Some(number) = number else { return result };
+    if let Some(socket) = run.socket(number).filter(|_| is_open_file) {
+        // The same file as by its path. If it is gone, the status stays as it is.
+        // SAFETY: the path is a C string, and there is room for the status.
+        unsafe { next(AT_FDCWD, socket.as_ptr().cast(), 0, mask, status) };
     }
+    // SAFETY: the next function has filled it.
+    unsafe { descriptors::show_as_device_extended(run, number, status) };
     result
 }
 

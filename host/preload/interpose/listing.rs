@@ -9,7 +9,8 @@ use core::{
 
 use crate::{
     abi::{
-        self, AT_FDCWD, Compare, DT_CHR, DT_DIR, DT_LNK, DirectoryEntry, GLOB_ALTDIRFUNC, Glob, c_char, c_int, c_void,
+        self, AT_FDCWD, Compare, DT_CHR, DT_DIR, DT_LNK, DirectoryEntry, GLOB_ALTDIRFUNC, Glob, c_char, c_int, c_long,
+        c_void,
     },
     descriptors,
     files::target,
@@ -145,6 +146,16 @@ unsafe fn rewind_folder(next: unsafe extern "C" fn(Stream), stream: Stream) {
     }
     // SAFETY: the caller's contract is that of the next function.
     unsafe { next(stream) };
+}
+
+interpose!(seekdir: fn(stream: Stream, position: c_long) -> Nothing, or Nothing::default() => seek_folder);
+unsafe fn seek_folder(next: unsafe extern "C" fn(Stream, c_long), stream: Stream, position: c_long) {
+    // Our entries come after all others, so they come again.
+    if let Some(listing) = listing(stream) {
+        listing.shown.store(0, Ordering::Relaxed);
+    }
+    // SAFETY: the caller's contract is that of the next function.
+    unsafe { next(stream, position) };
 }
 
 interpose!(readdir readdir64: fn(stream: Stream) -> *mut DirectoryEntry, or ptr::null_mut() => read_folder);

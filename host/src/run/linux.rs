@@ -129,8 +129,8 @@ fn unopened(directory: &RunDirectory, name: &OsStr) -> String {
     let (name, node) = (name.display(), directory::node(directory.numbers().start));
     if directory.was_loaded() {
         format!(
-            "nothing opened the virtual key, /dev/{node}. Programs that are setuid, setgid, linked statically, or that \
-             clear their environment do not see it; nor do those that {name} asks and did not start."
+            "nothing opened the virtual key, /dev/{node}. Programs that are setuid, setgid, linked statically, of another user, \
+             or that clear their environment do not see it; nor do those that {name} asks and did not start."
         )
     } else {
         format!("{name} did not load the library, so it did not see the virtual key.")

@@ -204,6 +204,24 @@ fn a_device_that_is_unplugged_fails_as_one_and_ends_no_program() {
 }
 
 #[test]
+fn a_program_that_inherits_an_open_key_sees_that_it_is_unplugged() {
+    if !is_inside("a_program_that_inherits_an_open_key_sees_that_it_is_unplugged") {
+        return;
+    }
+    use std::io::Write;
+    let mut key = open();
+    key.write_all(UNPLUG).unwrap();
+    let fails = |command: &mut Command| {
+        let output = command.env("LC_ALL", "C").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = fails(Command::new("cat").stdin(key.try_clone().unwrap()));
+    assert!(code == Some(1) && said.contains("Input/output error"), "{code:?}: {said}");
+    let (code, said) = fails(Command::new("dd").args(["if=/dev/zero", "bs=64", "count=1"]).stdout(key));
+    assert!(code == Some(1) && said.contains("No such device"), "{code:?}: {said}");
+}
+
+#[test]
 fn the_device_is_a_character_device_by_path_and_when_it_is_open() {
     if !is_inside("the_device_is_a_character_device_by_path_and_when_it_is_open") {
         return;
@@ -232,6 +250,21 @@ fn the_device_is_a_character_device_by_path_and_when_it_is_open() {
         assert_eq!(libc::access(path, libc::R_OK | libc::W_OK), 0);
         assert_eq!(libc::flock(key.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB), 0);
     }
+    let (by_path, by_file) = (fs::metadata(NODE).unwrap(), key.metadata().unwrap());
+    assert_eq!((by_path.dev(), by_path.ino()), (by_file.dev(), by_file.ino()), "by statx too");
+    let only_path = fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(NODE).unwrap();
+    // SAFETY: the path is a C string, and the status has room for the answer.
+    unsafe {
+        let mut status: libc::stat = mem::zeroed();
+        assert_eq!(libc::fstat(only_path.as_raw_fd(), &mut status), 0);
+        assert_eq!((status.st_mode & libc::S_IFMT, status.st_rdev), (libc::S_IFCHR, number));
+        status = mem::zeroed();
+        assert_eq!(libc::fstatat(only_path.as_raw_fd(), c"".as_ptr(), &mut status, libc::AT_EMPTY_PATH), 0);
+        assert_eq!((status.st_mode & libc::S_IFMT, status.st_rdev), (libc::S_IFCHR, number));
+    }
+    assert_eq!(only_path.metadata().unwrap().rdev(), number);
+    let new = fs::OpenOptions::new().write(true).create_new(true).open(NODE).unwrap_err();
+    assert_eq!(new.raw_os_error(), Some(libc::EEXIST), "a device is not made");
     let other = fs::metadata("/dev/null").unwrap();
     assert_eq!(other.rdev(), libc::makedev(1, 3), "other devices stay as they are");
     let (socket, _) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -420,6 +453,11 @@ fn every_way_to_list_a_folder_shows_the_device_once() {
         assert_eq!((count(stream), count(stream)), (1, 0));
         libc::rewinddir(stream);
         assert_eq!(count(stream), 1);
+        libc::rewinddir(stream);
+        let start = libc::telldir(stream);
+        assert_eq!(count(stream), 1);
+        libc::seekdir(stream, start);
+        assert_eq!(count(stream), 1, "it comes again");
         libc::closedir(stream);
 
         let folder = libc::open(c"/dev".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY);
