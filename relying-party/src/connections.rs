@@ -2,13 +2,18 @@
 
 use std::{convert::Infallible, io, time::Duration};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, http::Request};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
+use keyfob_relying_party::server::Peer;
 use tokio::{net::TcpListener, time};
 use tokio_io_timeout::TimeoutStream;
 
@@ -40,8 +45,8 @@ async fn accept(
     connections: &GracefulShutdown,
 ) -> Infallible {
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
                     time::sleep(PAUSE).await;
@@ -53,7 +58,11 @@ async fn accept(
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(silence));
-        let service = TowerToHyperService::new(router.clone());
+        let router = TowerToHyperService::new(router.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer.ip()));
+            router.call(request)
+        });
         let connection = connections.watch(protocol.serve_connection(TokioIo::new(Box::pin(stream)), service));
         // An error is the client's: it broke off, or sent no HTTP.
         tokio::spawn(async move { drop(connection.await) });

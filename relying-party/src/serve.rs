@@ -1,6 +1,11 @@
 //! `keyfob-rp serve`.
 
-use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use keyfob_core::verify::BackupEligibility;
@@ -36,6 +41,16 @@ pub struct Arguments {
     /// Close a connection when a request, or a part of it, does not come for so long, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = server::SILENCE.as_secs(), value_parser = clap::value_parser!(u64).range(1..=600))]
     silence: u64,
+    /// How long after a sign-in keys may be added and deleted, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = server::RECENT, value_parser = clap::value_parser!(i64).range(10..=43_200))]
+    recent: i64,
+    /// How many requests a client may send in a minute; 0 for any number. Those of this machine are not counted.
+    #[arg(long, value_name = "COUNT", default_value_t = server::RATE)]
+    rate: u32,
+    /// A proxy whose headers Forwarded or X-Forwarded-For and -Proto name the client. May be given several times. Those on
+    /// this machine are trusted.
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
+    proxies: Vec<IpAddr>,
     /// Answer with the messages and codes of the Arculus FIDO2 server.
     #[arg(long)]
     arculus_compat: bool,
@@ -85,10 +100,10 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     for file in &arguments.attestation_roots {
         roots.extend(roots::read(file)?);
     }
+    let mut tenants = arguments.tenants;
     let storage = Sqlite::open(&arguments.database)
         .map_err(|error| format!("cannot use the database {}: {error}", arguments.database.display()))?;
     let (listener, address) = listen(arguments.listen).await?;
-    let mut tenants = arguments.tenants;
     if tenants.is_empty() {
         tenants = vec![Tenant::localhost(address.port()), Tenant::new("example.com")];
     }
@@ -98,6 +113,9 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     let mut options = ServerOptions::new(tenants);
     options.timeout = arguments.timeout;
     options.silence = Duration::from_secs(arguments.silence);
+    options.recent = arguments.recent;
+    options.rate = arguments.rate;
+    options.proxies = arguments.proxies;
     options.arculus = arguments.arculus_compat;
     options.open_registration = arguments.open_registration;
     options.hide_accounts = arguments.hide_accounts;

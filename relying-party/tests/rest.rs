@@ -18,5 +18,7 @@ mod formats;
 mod regressions;
 #[path = "rest/rsa.rs"]
 mod rsa;
+#[path = "rest/sessions.rs"]
+mod sessions;
 #[path = "rest/vectors.rs"]
 mod vectors;

@@ -26,7 +26,7 @@ const ask = async (method, path, body) => {
     throw new Error('The server does not answer.');
   }
   if (answer.status !== 'ok') {
-    throw new Error(answer.errorMessage);
+    throw Object.assign(new Error(answer.errorMessage), { code: answer.errorCode });
   }
   return answer;
 };
@@ -110,6 +110,19 @@ const signIn = async (name) => {
   });
 };
 
+/* Does what needs a recent sign-in; signs in again first where the last one was too long ago. */
+const recently = async (work) => {
+  try {
+    return await work();
+  } catch (error) {
+    if (error.code !== 'sign-in-again') {
+      throw error;
+    }
+    await signIn(element('who').dataset.name);
+    return work();
+  }
+};
+
 const attestationTypes = {
   none: 'nothing proved',
   self: 'by its own key',
@@ -148,10 +161,30 @@ const keyItem = (key) => {
   button.textContent = 'Delete';
   button.setAttribute('aria-label', `Delete the key registered ${time(key.created)}`);
   button.addEventListener('click', () => run(async () => {
-    const answer = await ask('DELETE', `account/credentials/${key.id}`);
+    const answer = await recently(() => ask('DELETE', `account/credentials/${key.id}`));
     await show();
     return answer.accountDeleted ? 'The key is deleted, and with it the account.' : 'The key is deleted.';
   }));
+  return item;
+};
+
+/* One session: since when, in which browser, and a button to end it. */
+const sessionItem = (session) => {
+  const item = document.createElement('li');
+  const since = time(session.since);
+  const here = session.current ? 'this browser' : session.agent || 'another client';
+  item.appendChild(document.createElement('p')).textContent = `Since ${since}, ${here}`;
+  if (!session.current) {
+    const button = item.appendChild(document.createElement('button'));
+    button.type = 'button';
+    button.textContent = 'End';
+    button.setAttribute('aria-label', `End the session since ${since}`);
+    button.addEventListener('click', () => run(async () => {
+      await ask('DELETE', `account/sessions/${session.id}`);
+      await show();
+      return 'The session is ended.';
+    }));
+  }
   return item;
 };
 
@@ -160,6 +193,7 @@ const show = async () => {
   let account = null;
   try {
     account = await ask('GET', 'account');
+    account.sessions = (await ask('GET', 'account/sessions')).sessions;
   } catch {
     /* nobody is signed in */
   }
@@ -171,6 +205,7 @@ const show = async () => {
     element('who').textContent = account.displayName;
     element('who').dataset.name = account.username;
     element('keys').replaceChildren(...account.credentials.map(keyItem));
+    element('sessions').replaceChildren(...account.sessions.map(sessionItem));
   }
   if (changed) {
     element(`${now}-title`).focus();
@@ -211,7 +246,7 @@ element('create').addEventListener('click', () => run(async () => {
 }));
 
 element('add').addEventListener('click', () => run(async () => {
-  await register(element('who').dataset.name);
+  await recently(() => register(element('who').dataset.name));
   await show();
   return 'The key is added.';
 }));

@@ -1,25 +1,26 @@
-//! The signed-in user's account: showing it and deleting keys.
+//! The signed-in user's account: showing it, deleting keys, and its sessions.
 
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, header},
 };
-use keyfob_core::{auth_data::Flags, cose::Algorithm};
+use keyfob_core::{auth_data::Flags, cose::Algorithm, crypto::Hash};
 use serde_json::{Value, json};
 
 use super::{
     App, Json, Reply,
+    client::Client,
     members::{Members, decode, encode},
     problem::{Flaw, Problem},
-    session,
+    verifier,
 };
-use crate::store::{Account, CredentialRecord};
+use crate::store::{CredentialRecord, Session, SessionId};
 
 /// Returns the signed-in account and its keys.
-pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Reply, Problem> {
-    let account = own(&app, &headers).await?;
+pub(super) async fn show(State(app): State<Arc<App>>, client: Client, headers: HeaderMap) -> Result<Reply, Problem> {
+    let account = app.own(&headers, &client).await?.1.account;
     let credentials = app.storage.credentials(&account.rp_id, &account.handle).await?;
     let credentials: Vec<Value> = credentials.iter().map(shown).collect();
     Ok(Reply::new(json!({
@@ -33,52 +34,98 @@ pub(super) async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Res
 /// Signs out: in this browser, or with `everywhere` in all.
 pub(super) async fn sign_out(
     State(app): State<Arc<App>>,
+    client: Client,
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Reply, Problem> {
-    let account = own(&app, &headers).await?;
+    let (id, session) = app.own(&headers, &client).await?;
     let body = match body {
         Ok(Json(body)) => body,
         Err(Problem::MediaType) => json!({}), // there need be none
         Err(problem) => return Err(problem),
     };
     if Members::of(&body)?.flag("everywhere")? == Some(true) {
-        app.storage.end_sessions(&account, None).await?;
+        app.storage.end_sessions(&session.account, None).await?;
     }
-    if let Some(session) = session::named(&headers) {
-        app.storage.sign_out(session).await?;
-    }
-    Ok(Reply::new(json!({})).with_cookie(session::no_cookie(&headers)))
+    app.storage.sign_out(id).await?;
+    Ok(Reply::new(json!({})).with_cookie(app.cookie(&headers, &client).delete()))
+}
+
+/// Returns the sessions of the signed-in account.
+pub(super) async fn sessions(
+    State(app): State<Arc<App>>,
+    client: Client,
+    headers: HeaderMap,
+) -> Result<Reply, Problem> {
+    let (own, session) = app.own(&headers, &client).await?;
+    let sessions = app.storage.sessions(&session.account, app.now()).await?;
+    let shown = |(id, session): &(SessionId, Session)| json!({ "id": app.name_of(*id), "since": session.since, "agent": session.agent, "current": *id == own });
+    Ok(Reply::new(json!({ "sessions": sessions.iter().map(shown).collect::<Vec<_>>() })))
+}
+
+/// Ends a session of the signed-in account.
+pub(super) async fn end_session(
+    State(app): State<Arc<App>>,
+    path: Result<Path<String>, PathRejection>,
+    client: Client,
+    headers: HeaderMap,
+) -> Result<Reply, Problem> {
+    let Path(name) = path.map_err(|_| Problem::Path)?;
+    let (own, session) = app.own(&headers, &client).await?;
+    let sessions = app.storage.sessions(&session.account, app.now()).await?;
+    let (id, _) = sessions.into_iter().find(|(id, _)| app.name_of(*id) == name).ok_or(Problem::NoSession)?;
+    app.storage.sign_out(id).await?;
+    let reply = Reply::new(json!({}));
+    Ok(if id == own { reply.with_cookie(app.cookie(&headers, &client).delete()) } else { reply })
 }
 
 /// Deletes a key, and ends the account's other sessions. Deletes the account with its last key.
 pub(super) async fn delete_credential(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
+    client: Client,
     headers: HeaderMap,
 ) -> Result<Reply, Problem> {
-    let account = own(&app, &headers).await?;
+    let Path(id) = path.map_err(|_| Problem::Path)?;
+    let (own, session) = app.own(&headers, &client).await?;
+    app.recent(&session)?;
+    let account = session.account;
     let id = decode(&id).ok_or(Problem::Member("the key's id".into(), Flaw::Encoding))?;
     if !app.storage.delete_credential(&account.rp_id, &account.handle, &id).await? {
         return Err(Problem::NoCredential);
     }
     // Whoever had the key may have a session, or be about to add another key.
     let is_left = app.storage.account_by_handle(&account.rp_id, &account.handle).await?.is_some();
-    let session = session::named(&headers).filter(|_| is_left);
-    app.storage.end_sessions(&account, session).await?;
+    app.storage.end_sessions(&account, is_left.then_some(own)).await?;
     let reply = Reply::new(json!({ "accountDeleted": !is_left }));
-    Ok(if is_left { reply } else { reply.with_cookie(session::no_cookie(&headers)) })
+    Ok(if is_left { reply } else { reply.with_cookie(app.cookie(&headers, &client).delete()) })
 }
 
-/// The signed-in account. Requests from pages of another origin are refused, even from the same site.
-async fn own(app: &App, headers: &HeaderMap) -> Result<Account, Problem> {
-    let session = session::named(headers).ok_or(Problem::SignedOut)?;
-    let account = app.storage.signed_in(session, app.now()).await?.ok_or(Problem::SignedOut)?;
-    let tenant = app.served(&account.rp_id)?;
-    match headers.get(header::ORIGIN) {
-        Some(origin) if !tenant.origins.iter().any(|own| origin == own.as_str()) => Err(Problem::ForeignOrigin),
+impl App {
+    /// The signed-in session. Requests from pages of another origin are refused, even from the same site.
+    async fn own(&self, headers: &HeaderMap, client: &Client) -> Result<(SessionId, Session), Problem> {
+        let (id, mut session) = self.session(headers, client).await?.ok_or(Problem::SignedOut)?;
+        let tenant = self.served(&session.account.rp_id)?;
+        if let Some(origin) = headers.get(header::ORIGIN)
+            && !tenant.origins.iter().any(|own| origin == own.as_str())
+        {
+            return Err(Problem::ForeignOrigin);
+        }
         // The account may have been deleted in another session.
-        _ => app.storage.account_by_handle(&account.rp_id, &account.handle).await?.ok_or(Problem::SignedOut),
+        let account = self.storage.account_by_handle(&session.account.rp_id, &session.account.handle).await?;
+        session.account = account.ok_or(Problem::SignedOut)?;
+        Ok((id, session))
+    }
+
+    /// Checks that the sign-in was not long ago: a key is added and deleted by who is there.
+    pub(super) fn recent(&self, session: &Session) -> Result<(), Problem> {
+        let is_recent = self.now() < session.since.saturating_add(self.options.recent);
+        if is_recent { Ok(()) } else { Err(Problem::NotRecent) }
+    }
+
+    /// The name of a session for its user. The session's own id is a secret.
+    fn name_of(&self, session: SessionId) -> String {
+        encode(&verifier::Backend.hmac_sha256(&self.secret, &[b"session", &session])[..16])
     }
 }
 

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::{
     App, Json, Reply, UserVerification, account,
-    members::{Members, encode},
+    client::Client,
+    members::{Members, decode, encode},
     name,
     problem::Problem,
     session, verifier,
@@ -28,6 +29,7 @@ use crate::{
 /// Begins a sign-in: to the named account, or to the account of the credential that answers.
 pub(super) async fn options(
     State(app): State<Arc<App>>,
+    client: Client,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Reply, Problem> {
@@ -68,17 +70,18 @@ pub(super) async fn options(
         attachment: None,
         allowed,
     };
-    app.begin(&headers, ceremony, reply).await
+    app.begin(&headers, &client, ceremony, reply).await
 }
 
 /// Completes a sign-in.
 pub(super) async fn result(
     State(app): State<Arc<App>>,
+    client: Client,
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Reply, Problem> {
     // The ceremony is used up, even if the request is refused for another reason.
-    let ceremony = app.take(&headers, ClientDataType::Get).await;
+    let ceremony = app.take(&headers, &client, ClientDataType::Get, &body).await;
     let Json(body) = body?;
     let body = Members::of(&body)?;
     let id = account::credential_id(&body)?;
@@ -141,7 +144,7 @@ pub(super) async fn result(
     if !app.storage.use_credential(&ceremony.rp_id, &id, used).await? {
         return Err(Problem::Conflict);
     }
-    let cookie = session::sign_in(&app, &headers, account.clone()).await?;
+    let cookie = app.sign_in(&headers, &client, account.clone()).await?;
     let credential = app.storage.credential(&ceremony.rp_id, &id).await?.ok_or(Problem::Conflict)?;
     let reply = Reply::new(json!({ "username": account.name, "credential": account::shown(&credential) }));
     Ok(reply.with_cookie(cookie))
@@ -175,27 +178,46 @@ impl App {
     pub(super) async fn begin(
         &self,
         headers: &HeaderMap,
+        client: &Client,
         ceremony: PendingCeremony,
         reply: Reply,
     ) -> Result<Reply, Problem> {
         let now = self.now();
-        let mut session = session::named(headers);
+        let cookie = self.cookie(headers, client);
+        let mut session = cookie.session(headers);
         if let Some(id) = session
-            && self.storage.signed_in(id, now).await?.is_none()
+            && !self.storage.is_known(id, now).await?
         {
-            session = None; // somebody else may know an unused session name
+            session = None; // this server has not made the name, or has forgotten it
         }
         let fresh = session::fresh()?;
-        self.storage.begin(session.unwrap_or(fresh), ceremony, now.saturating_add(self.options.timeout)).await?;
+        let id = session.unwrap_or(fresh);
+        let expires = now.saturating_add(self.options.timeout);
+        let owner = client.name().unwrap_or_else(|| encode(&id));
+        self.storage.begin(id, ceremony, owner, expires, now).await?;
         Ok(match session {
             Some(_) => reply,
-            None => reply.with_cookie(session::cookie(fresh, headers)),
+            None => reply.with_cookie(cookie.set(fresh)),
         })
     }
 
     /// Takes the ceremony that a request answers.
-    pub(super) async fn take(&self, headers: &HeaderMap, kind: ClientDataType) -> Result<PendingCeremony, Problem> {
-        let session = session::named(headers).ok_or(Problem::Session)?;
-        self.storage.take(session, kind, self.now()).await?.ok_or(Problem::Session)
+    pub(super) async fn take(
+        &self,
+        headers: &HeaderMap,
+        client: &Client,
+        kind: ClientDataType,
+        body: &Result<Json, Problem>,
+    ) -> Result<PendingCeremony, Problem> {
+        let session = self.cookie(headers, client).session(headers).ok_or(Problem::Session)?;
+        let challenge = body.as_ref().ok().and_then(|Json(body)| challenge(body));
+        self.storage.take(session, kind, challenge, self.now()).await?.ok_or(Problem::Session)
     }
+}
+
+/// The challenge in a response. It only finds the ceremony; the verification checks it.
+fn challenge(body: &Value) -> Option<Vec<u8>> {
+    let client_data = decode(body["response"]["clientDataJSON"].as_str()?)?;
+    let client_data: Value = serde_json::from_slice(&client_data).ok()?;
+    decode(client_data["challenge"].as_str()?)
 }

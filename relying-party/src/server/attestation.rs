@@ -15,10 +15,11 @@ use serde_json::{Value, json};
 
 use super::{
     App, Json, Reply, UserVerification, account,
+    client::Client,
     members::{Members, encode},
     name,
     problem::{Flaw, Problem},
-    session, verifier,
+    verifier,
 };
 use crate::{
     number, random,
@@ -30,6 +31,7 @@ const REQUIREMENTS: &[&str] = &["required", "preferred", "discouraged"];
 /// Begins a registration.
 pub(super) async fn options(
     State(app): State<Arc<App>>,
+    client: Client,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Reply, Problem> {
@@ -39,15 +41,21 @@ pub(super) async fn options(
     let display_name = name::display(&body, "displayName")?.unwrap_or_else(|| name.clone());
     let wishes = RequestedOptions::read(&app, &body)?;
 
-    let signed_in = session::account(&app, &headers, &tenant.rp_id).await?;
+    let session = app.session(&headers, &client).await?.map(|(_, session)| session);
     let (account, new_account) = match app.storage.account(&tenant.rp_id, &name).await? {
         None => {
             let handle = random::bytes::<32>().map_err(|error| Problem::Internal(error.to_string()))?.to_vec();
             let account = Account { rp_id: tenant.rp_id.clone(), handle, name, display_name };
             (account, !app.options.open_registration)
         }
-        Some(account) if app.options.open_registration || signed_in.as_ref() == Some(&account) => (account, false),
-        Some(_) => return Err(Problem::AccountExists),
+        Some(account) if app.options.open_registration => (account, false),
+        Some(account) => match session {
+            Some(session) if session.account == account => {
+                app.recent(&session)?;
+                (account, false)
+            }
+            _ => return Err(Problem::AccountExists),
+        },
     };
     let credentials = app.storage.credentials(&tenant.rp_id, &account.handle).await?;
     let exclude: Vec<Value> = credentials.iter().map(account::descriptor).collect();
@@ -79,7 +87,7 @@ pub(super) async fn options(
         attachment: wishes.attachment.map(str::to_owned),
         allowed: Vec::new(),
     };
-    app.begin(&headers, ceremony, reply).await
+    app.begin(&headers, &client, ceremony, reply).await
 }
 
 /// The request's requirements on the authenticator.
@@ -122,7 +130,10 @@ impl RequestedOptions {
         for value in body.list("algorithms")? {
             let algorithm = value.as_str().and_then(verifier::named);
             let algorithm = algorithm.or_else(|| verifier::numbered(number::whole(value)?));
-            wishes.algorithms.push(algorithm.ok_or_else(|| body.flaw("algorithms", Flaw::Value))?);
+            let algorithm = algorithm.ok_or_else(|| body.flaw("algorithms", Flaw::Value))?;
+            if !wishes.algorithms.contains(&algorithm) {
+                wishes.algorithms.push(algorithm);
+            }
         }
         // Browsers send no attestation where none is asked for.
         if wishes.attestation == "none" && !app.options.policy.accept_none {
@@ -150,11 +161,12 @@ impl RequestedOptions {
 /// Completes a registration.
 pub(super) async fn result(
     State(app): State<Arc<App>>,
+    client: Client,
     headers: HeaderMap,
     body: Result<Json, Problem>,
 ) -> Result<Reply, Problem> {
     // The ceremony is used up, even if the request is refused for another reason.
-    let ceremony = app.take(&headers, ClientDataType::Create).await;
+    let ceremony = app.take(&headers, &client, ClientDataType::Create, &body).await;
     let Json(body) = body?;
     let body = Members::of(&body)?;
     let id = account::credential_id(&body)?;
@@ -218,9 +230,10 @@ pub(super) async fn result(
     match app.storage.register(account, &credential, ceremony.new_account).await? {
         StoreOutcome::Yes => {}
         StoreOutcome::CredentialExists => return Err(Problem::CredentialExists),
+        StoreOutcome::AccountFull => return Err(Problem::AccountFull),
         StoreOutcome::AccountExists => return Err(Problem::AccountExists),
     }
-    let cookie = session::sign_in(&app, &headers, account.clone()).await?;
+    let cookie = app.sign_in(&headers, &client, account.clone()).await?;
     let reply = Reply::new(json!({ "username": account.name, "credential": account::shown(&credential) }));
     Ok(reply.with_cookie(cookie))
 }

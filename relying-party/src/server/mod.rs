@@ -4,7 +4,8 @@
 //! returns a reply or a [`Problem`]; the outermost layer encodes it, gives the request an id and logs it.
 
 use std::{
-    sync::Arc,
+    net::IpAddr,
+    sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -26,14 +27,18 @@ use crate::{store::Storage, tenant::Tenant};
 mod account;
 mod assertion;
 mod attestation;
+mod client;
 pub mod members;
 pub(crate) mod name;
 mod page;
 mod problem;
+mod rate;
 pub mod session;
 pub(crate) mod verifier;
 
+pub use client::Peer;
 pub use problem::{Flaw, Problem};
+use rate::Rates;
 
 /// The longest body, in bytes: four times the longest response of a key, including ML-DSA keys and certificate chains.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -41,6 +46,10 @@ pub const MAX_BODY: usize = 64 * 1024;
 pub const TENANT_HEADER: HeaderName = HeaderName::from_static("x-arculusfido-relyingparty");
 /// How long a body may take by default.
 pub const SILENCE: Duration = Duration::from_secs(30);
+/// How long after a sign-in keys may be added and deleted by default, in seconds.
+pub const RECENT: i64 = 10 * 60;
+/// How many requests a client may send in a minute by default.
+pub const RATE: u32 = 600;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The server's options.
@@ -52,6 +61,12 @@ pub struct ServerOptions {
     pub timeout: i64,
     /// How long the body of a request may take.
     pub silence: Duration,
+    /// How long after a sign-in keys may be added and deleted, in seconds.
+    pub recent: i64,
+    /// How many requests a client may send in a minute; 0 for any number.
+    pub rate: u32,
+    /// The proxies whose headers name the client, beside those on this machine.
+    pub proxies: Vec<IpAddr>,
     /// Answer with the messages and codes of the server that the Python sample was written for.
     pub arculus: bool,
     /// Let anyone who knows an account's name add a key to it, as conformance tests require. Never in production.
@@ -76,6 +91,9 @@ impl ServerOptions {
             tenants,
             timeout: 300,
             silence: SILENCE,
+            recent: RECENT,
+            rate: RATE,
+            proxies: Vec::new(),
             arculus: false,
             open_registration: false,
             hide_accounts: false,
@@ -124,6 +142,7 @@ pub struct App {
     /// The secret from which credential ids of non-existing accounts are derived.
     secret: [u8; 32],
     clock: Clock,
+    rates: Mutex<Rates>,
 }
 
 /// Returns the seconds since 1970.
@@ -172,7 +191,7 @@ pub async fn router(
 ) -> Result<Router, crate::store::StorageError> {
     let secret = storage.secret().await?;
     let outside = Outside { arculus: options.arculus, log: options.log, silence: options.silence };
-    let app = Arc::new(App { options, storage, secret, clock });
+    let app = Arc::new(App { options, storage, secret, clock, rates: Mutex::default() });
     let mut router = Router::new();
     // Each handler has several paths: those of the conformance tests, of the Python sample, and of its aliases.
     for path in ["/attestation/options", "/fidoapi/certify/attestation/options", "/fidoapi/register/begin"] {
@@ -190,6 +209,8 @@ pub async fn router(
     let router = router
         .route("/account", get(account::show))
         .route("/account/sign-out", post(account::sign_out))
+        .route("/account/sessions", get(account::sessions))
+        .route("/account/sessions/{id}", delete(account::end_session))
         .route("/account/credentials/{id}", delete(account::delete_credential))
         .route("/health", get(health))
         .merge(page::routes());

@@ -57,6 +57,16 @@ pub enum Problem {
     NoAccount,
     /// The account exists. Only its signed-in user may add a key.
     AccountExists,
+    /// The account has as many keys as it may have.
+    AccountFull,
+    /// The sign-in was too long ago for this.
+    NotRecent,
+    /// The account has no such session.
+    NoSession,
+    /// The client sends too many requests.
+    TooMany,
+    /// The path is not one of this server's, or has a part that cannot be read.
+    Path,
     /// The credential is already registered, with this or another account.
     CredentialExists,
     /// The credential is not registered.
@@ -96,13 +106,14 @@ impl Problem {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound | Self::NoAccount | Self::NoCredential => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoAccount | Self::NoCredential | Self::NoSession => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SignedOut | Self::UnknownCredential | Self::Assertion(_) => StatusCode::UNAUTHORIZED,
-            Self::AccountExists | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::AccountExists | Self::ForeignOrigin | Self::AccountFull | Self::NotRecent => StatusCode::FORBIDDEN,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::CredentialExists | Self::Conflict => StatusCode::CONFLICT,
             Self::Full => StatusCode::INSUFFICIENT_STORAGE,
             Self::Upstream(_) => StatusCode::BAD_GATEWAY,
@@ -142,6 +153,11 @@ impl Problem {
             Self::ForeignOrigin => "foreign-origin",
             Self::NoAccount => "no-account",
             Self::AccountExists => "account-exists",
+            Self::AccountFull => "account-full",
+            Self::NotRecent => "sign-in-again",
+            Self::NoSession => "no-session",
+            Self::TooMany => "too-many-requests",
+            Self::Path => "malformed-path",
             Self::CredentialExists => "credential-exists",
             Self::UnknownCredential => "unknown-credential",
             Self::NoCredential => "no-credential",
@@ -181,6 +197,11 @@ impl Problem {
             Self::ForeignOrigin => "the request comes from a page of another origin".into(),
             Self::NoAccount => "there is no account with that name".into(),
             Self::AccountExists => "the account exists: sign in to it to add a key".into(),
+            Self::AccountFull => "the account has as many keys as it may have".into(),
+            Self::NotRecent => "the sign-in was too long ago: sign in again to do this".into(),
+            Self::NoSession => "the account has no such session".into(),
+            Self::TooMany => "too many requests from this address: try again in a minute".into(),
+            Self::Path => "the path cannot be read".into(),
             Self::CredentialExists => "the key is already registered".into(),
             Self::UnknownCredential => "the key is not registered".into(),
             Self::NoCredential => "the account has no such key".into(),

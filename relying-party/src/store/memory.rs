@@ -1,157 +1,175 @@
 //! Ceremonies and sessions in the memory of this process. A restart ends all of them.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    hash::Hash,
-};
-
 use keyfob_core::webauthn::ClientDataType;
 
-use super::{Account, PendingCeremony, SessionId};
+use super::{
+    Account, PendingCeremony, Session, SessionId,
+    bounded::{Bounded, Room},
+};
 
-/// How many ceremonies, and how many sessions, are kept at the same time. Beyond that, the one that would expire first
-/// is dropped.
-pub const MAX_REMEMBERED: usize = 100_000;
+/// How many bytes of ceremonies are kept, for one client and for all.
+const CEREMONIES: Room = Room { share: 1 << 20, whole: 64 << 20 };
+/// How many bytes of sessions are kept, for one account and for all.
+const SESSIONS: Room = Room { share: 64 << 10, whole: 64 << 20 };
+/// How many ceremonies of one kind a session may have at a time: one for each page that is open. Beyond that, the oldest
+/// ends.
+const SIDE_BY_SIDE: usize = 16;
+/// What a value takes beside its own bytes, in bytes: its places in the indices.
+const OVERHEAD: usize = 512;
+
+/// A ceremony's session, its kind, and its challenge.
+type Key = (SessionId, Kind, Vec<u8>);
+/// [`ClientDataType`] as a number, which has an order.
+type Kind = u8;
 
 /// The ceremonies that have begun and the sessions that are signed in.
 #[derive(Debug)]
 pub struct Remembered {
-    ceremonies: Expiring<(SessionId, ClientDataType), PendingCeremony>,
-    sessions: Expiring<SessionId, Account>,
+    /// The owner is the client that has begun.
+    ceremonies: Bounded<Key, PendingCeremony, String>,
+    sessions: Bounded<SessionId, Session, Owner>,
+}
+
+/// An account's relying party and user handle.
+type Owner = (String, Vec<u8>);
+
+fn owner(account: &Account) -> Owner {
+    (account.rp_id.clone(), account.handle.clone())
+}
+
+fn kind(kind: ClientDataType) -> Kind {
+    Kind::from(kind == ClientDataType::Get)
 }
 
 impl Remembered {
-    /// An empty store for at most `limit` of each.
-    pub fn new(limit: usize) -> Self {
-        Self { ceremonies: Expiring::new(limit), sessions: Expiring::new(limit) }
+    /// An empty store.
+    pub fn new() -> Self {
+        Self { ceremonies: Bounded::new(CEREMONIES), sessions: Bounded::new(SESSIONS) }
     }
 
-    /// Stores a ceremony. It replaces another of its kind in the session.
-    pub fn begin(&mut self, session: SessionId, ceremony: PendingCeremony, expires: i64) {
-        self.ceremonies.put((session, ceremony.kind), ceremony, expires);
+    /// The challenges of a session's ceremonies of a kind, the oldest first.
+    fn pending(&self, session: SessionId, of: ClientDataType, now: i64) -> Vec<Key> {
+        let of = kind(of);
+        self.ceremonies.from((session, of, Vec::new()), |key| (key.0, key.1) == (session, of), now)
     }
 
-    /// Removes and returns a ceremony.
-    pub fn take(&mut self, session: SessionId, kind: ClientDataType, now: i64) -> Option<PendingCeremony> {
-        self.ceremonies.take(&(session, kind), now)
+    /// Stores a ceremony.
+    pub fn begin(&mut self, session: SessionId, ceremony: PendingCeremony, client: String, expires: i64, now: i64) {
+        let pending = self.pending(session, ceremony.kind, now);
+        if pending.len() >= SIDE_BY_SIDE
+            && let Some(oldest) = pending.first()
+        {
+            self.ceremonies.take(oldest, now);
+        }
+        let (key, bytes) = ((session, kind(ceremony.kind), ceremony.challenge.clone()), ceremony.bytes() + OVERHEAD);
+        self.ceremonies.put(key, ceremony, bytes, client, expires, now);
     }
 
-    /// Signs a session in.
-    pub fn sign_in(&mut self, session: SessionId, account: Account, expires: i64) {
-        self.sessions.put(session, account, expires);
+    /// Whether the session is signed in or has ceremonies.
+    pub fn is_known(&self, session: SessionId, now: i64) -> bool {
+        let pending = |of| !self.pending(session, of, now).is_empty();
+        self.sessions.get(&session, now).is_some() || pending(ClientDataType::Create) || pending(ClientDataType::Get)
     }
 
-    /// The account that is signed in.
-    pub fn signed_in(&self, session: SessionId, now: i64) -> Option<Account> {
+    /// Removes and returns the ceremony with that challenge.
+    pub fn take(
+        &mut self,
+        session: SessionId,
+        of: ClientDataType,
+        challenge: Option<Vec<u8>>,
+        now: i64,
+    ) -> Option<PendingCeremony> {
+        let pending = self.pending(session, of, now);
+        let wanted = challenge.map(|challenge| (session, kind(of), challenge));
+        match (wanted.filter(|key| pending.contains(key)), &pending[..]) {
+            (Some(key), _) => self.ceremonies.take(&key, now),
+            // It answers none of them. The only one is used up; of several, none is.
+            (None, [key]) => self.ceremonies.take(key, now),
+            (None, [.., newest]) => self.ceremonies.get(newest, now).cloned(),
+            (None, []) => None,
+        }
+    }
+
+    /// Signs a session in. Of the session before it, which ends, only what needs no session goes on: sign-ins, and
+    /// registrations of new accounts.
+    pub fn sign_in(&mut self, id: SessionId, session: Session, before: Option<SessionId>, expires: i64) {
+        let now = session.since;
+        if let Some(before) = before {
+            for of in [ClientDataType::Create, ClientDataType::Get] {
+                for key in self.pending(before, of, now) {
+                    if self.ceremonies.get(&key, now).is_some_and(PendingCeremony::needs_no_session) {
+                        self.ceremonies.rename(&key, (id, key.1, key.2.clone()));
+                    }
+                }
+            }
+            self.sign_out(before);
+        }
+        let (owner, bytes) = (owner(&session.account), session.bytes() + OVERHEAD);
+        self.sessions.put(id, session, bytes, owner, expires, now);
+    }
+
+    /// The session, if it is signed in.
+    pub fn signed_in(&self, session: SessionId, now: i64) -> Option<Session> {
         self.sessions.get(&session, now).cloned()
+    }
+
+    /// The sessions of an account, the oldest first.
+    pub fn sessions(&self, account: &Account, now: i64) -> Vec<(SessionId, Session)> {
+        self.sessions.of(&owner(account), now).into_iter().map(|(id, session)| (id, session.clone())).collect()
     }
 
     /// Signs a session out, and ends the ceremonies that it has begun.
     pub fn sign_out(&mut self, session: SessionId) {
-        self.sessions.remove(&session);
-        for kind in [ClientDataType::Create, ClientDataType::Get] {
-            self.ceremonies.remove(&(session, kind));
+        self.sessions.take(&session, i64::MIN);
+        for of in [ClientDataType::Create, ClientDataType::Get] {
+            for key in self.pending(session, of, i64::MIN) {
+                self.ceremonies.take(&key, i64::MIN);
+            }
         }
     }
 
     /// Ends the sessions of an account but this one, and the ceremonies of the account in them and elsewhere.
     pub fn end_sessions(&mut self, account: &Account, except: Option<SessionId>) {
-        let is_of_account = |other: &Account| (&other.rp_id, &other.handle) == (&account.rp_id, &account.handle);
-        self.ceremonies.retain(|(session, _), ceremony| {
+        let is_of_account = |other: &Account| owner(other) == owner(account);
+        self.ceremonies.retain(|(session, ..), ceremony| {
             Some(*session) == except || !ceremony.account.as_ref().is_some_and(is_of_account)
         });
-        self.sessions.retain(|session, account| Some(*session) == except || !is_of_account(account));
+        let own: Vec<SessionId> = self.sessions(account, i64::MIN).into_iter().map(|(id, _)| id).collect();
+        for id in own.into_iter().filter(|id| Some(*id) != except) {
+            self.sign_out(id);
+        }
     }
 }
 
-/// Values with an expiry time.
-#[derive(Debug)]
-struct Expiring<K, V> {
-    values: HashMap<K, (V, (i64, u64))>,
-    /// Keys in the order in which they expire.
-    order: BTreeMap<(i64, u64), K>,
-    /// A counter that distinguishes values with the same expiry time.
-    next: u64,
-    limit: usize,
-}
-
-impl<K: Eq + Hash + Clone, V> Expiring<K, V> {
-    fn new(limit: usize) -> Self {
-        Self { values: HashMap::new(), order: BTreeMap::new(), next: 0, limit }
-    }
-
-    fn put(&mut self, key: K, value: V, expires: i64) {
-        self.remove(&key);
-        if self.values.len() >= self.limit
-            && let Some((_, first)) = self.order.pop_first()
-        {
-            self.values.remove(&first);
-        }
-        self.next += 1;
-        let place = (expires, self.next);
-        self.order.insert(place, key.clone());
-        self.values.insert(key, (value, place));
-    }
-
-    fn get(&self, key: &K, now: i64) -> Option<&V> {
-        let (value, (expires, _)) = self.values.get(key)?;
-        (now < *expires).then_some(value)
-    }
-
-    fn take(&mut self, key: &K, now: i64) -> Option<V> {
-        let (value, (expires, _)) = self.remove(key)?;
-        (now < expires).then_some(value)
-    }
-
-    fn retain(&mut self, keeps: impl Fn(&K, &V) -> bool) {
-        self.values.retain(|key, (value, _)| keeps(key, value));
-        self.order.retain(|_, key| self.values.contains_key(key));
-    }
-
-    fn remove(&mut self, key: &K) -> Option<(V, (i64, u64))> {
-        let removed = self.values.remove(key)?;
-        self.order.remove(&removed.1);
-        Some(removed)
+impl Account {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.rp_id.len() + self.handle.len() + self.name.len() + self.display_name.len()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Session {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.account.bytes() + self.agent.len()
+    }
+}
 
-    #[test]
-    fn a_value_is_taken_once_and_only_in_time() {
-        let mut values = Expiring::new(10);
-        values.put(1, "a", 100);
-        assert_eq!(values.take(&1, 99), Some("a"));
-        assert_eq!(values.take(&1, 99), None);
-        values.put(1, "b", 100);
-        assert_eq!(values.take(&1, 100), None);
-        assert_eq!(values.take(&1, 99), None); // late once is gone for good
-        assert!(values.order.is_empty());
+impl PendingCeremony {
+    /// What it takes in memory, in bytes.
+    fn bytes(&self) -> usize {
+        let allowed: usize = self.allowed.iter().map(|id| id.len() + size_of::<Vec<u8>>()).sum();
+        let algorithms = self.algorithms.len() * size_of::<i32>();
+        let account = self.account.as_ref().map_or(0, Account::bytes);
+        size_of::<Self>()
+            + self.rp_id.len()
+            + 2 * self.challenge.len()
+            + self.attachment.as_ref().map_or(0, String::len)
+            + allowed
+            + algorithms
+            + account
     }
 
-    #[test]
-    fn values_that_are_not_kept_leave_no_trace() {
-        let mut values = Expiring::new(3);
-        for key in 1..=3 {
-            values.put(key, key, 100);
-        }
-        values.retain(|key, value| key == value && *key != 2);
-        assert_eq!(
-            (values.get(&1, 0), values.get(&2, 0), values.values.len(), values.order.len()),
-            (Some(&1), None, 2, 2)
-        );
-    }
-
-    #[test]
-    fn the_value_that_would_expire_first_makes_room() {
-        let mut values = Expiring::new(3);
-        for (key, expires) in [(1, 300), (2, 100), (3, 200), (3, 50), (4, 400)] {
-            values.put(key, key, expires);
-        }
-        let left: Vec<_> = (1..=4).filter(|key| values.get(key, 0).is_some()).collect();
-        assert_eq!(left, [1, 2, 4]);
-        assert_eq!(values.order.len(), 3);
+    /// Whether anyone may begin it, signed in or not.
+    fn needs_no_session(&self) -> bool {
+        self.kind == ClientDataType::Get || self.new_account
     }
 }

@@ -8,10 +8,11 @@ use std::{fmt, pin::Pin};
 
 use keyfob_core::webauthn::ClientDataType;
 
+mod bounded;
 mod memory;
 mod sqlite;
 
-pub use memory::{MAX_REMEMBERED, Remembered};
+use memory::Remembered;
 pub use sqlite::Sqlite;
 
 /// Identifies a session: the cookie's value.
@@ -104,6 +105,20 @@ pub struct PendingCeremony {
     pub allowed: Vec<Vec<u8>>,
 }
 
+/// A session that is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The account.
+    pub account: Account,
+    /// When its user has signed in, in seconds since 1970.
+    pub since: i64,
+    /// What the client called itself.
+    pub agent: String,
+}
+
+/// How many credentials an account may have.
+pub const MAX_CREDENTIALS: i64 = 64;
+
 /// The result of storing a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -114,6 +129,8 @@ pub enum StoreOutcome {
     CredentialExists,
     /// The name belongs to another account, or to one to which this ceremony must not add.
     AccountExists,
+    /// The account has [`MAX_CREDENTIALS`].
+    AccountFull,
 }
 
 /// The storage failed, and the call had no effect.
@@ -165,14 +182,35 @@ pub trait Storage: Send + Sync {
     /// credential with that id.
     fn delete_credential(&self, rp_id: &str, handle: &[u8], id: &[u8]) -> Answer<'_, bool>;
 
-    /// Stores a ceremony until it expires. It replaces another of its kind in the session.
-    fn begin(&self, session: SessionId, ceremony: PendingCeremony, expires: i64) -> Answer<'_, ()>;
-    /// Removes and returns a ceremony, so that a second call finds none. `None` also when it has expired.
-    fn take(&self, session: SessionId, kind: ClientDataType, now: i64) -> Answer<'_, Option<PendingCeremony>>;
-    /// Signs the session in.
-    fn sign_in(&self, session: SessionId, account: Account, expires: i64) -> Answer<'_, ()>;
-    /// The account that is signed in.
-    fn signed_in(&self, session: SessionId, now: i64) -> Answer<'_, Option<Account>>;
+    /// Stores a ceremony, begun `now` by this client, until it expires. Where there is no room, the client with the most
+    /// ceremonies loses its oldest.
+    fn begin(
+        &self,
+        session: SessionId,
+        ceremony: PendingCeremony,
+        client: String,
+        expires: i64,
+        now: i64,
+    ) -> Answer<'_, ()>;
+    /// Whether the session is signed in or has begun a ceremony.
+    fn is_known(&self, session: SessionId, now: i64) -> Answer<'_, bool>;
+    /// Removes and returns the session's ceremony with this challenge, so that a second call finds none. `None` also when
+    /// it has expired. For another challenge, or none, it is the only ceremony, which is used up with that, or the newest of
+    /// several, which are not.
+    fn take(
+        &self,
+        session: SessionId,
+        kind: ClientDataType,
+        challenge: Option<Vec<u8>>,
+        now: i64,
+    ) -> Answer<'_, Option<PendingCeremony>>;
+    /// Signs the session in. The browser's session `before` ends, but not the sign-ins that it has begun, nor the
+    /// registrations of new accounts: they go on in this one.
+    fn sign_in(&self, id: SessionId, session: Session, before: Option<SessionId>, expires: i64) -> Answer<'_, ()>;
+    /// The session, if it is signed in.
+    fn signed_in(&self, session: SessionId, now: i64) -> Answer<'_, Option<Session>>;
+    /// The sessions of an account, the oldest first.
+    fn sessions(&self, account: &Account, now: i64) -> Answer<'_, Vec<(SessionId, Session)>>;
     /// Signs the session out, and ends the ceremonies that it has begun.
     fn sign_out(&self, session: SessionId) -> Answer<'_, ()>;
     /// Ends the sessions of an account but this one, and the ceremonies of the account in them and elsewhere.

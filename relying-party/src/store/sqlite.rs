@@ -9,8 +9,8 @@ use keyfob_core::webauthn::ClientDataType;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::{
-    Account, Answer, CredentialRecord, MAX_REMEMBERED, PendingCeremony, Remembered, SessionId, Storage, StorageError,
-    StoreOutcome, Use,
+    Account, Answer, CredentialRecord, MAX_CREDENTIALS, PendingCeremony, Remembered, Session, SessionId, Storage,
+    StorageError, StoreOutcome, Use,
 };
 use crate::{random, server::name::composed};
 
@@ -81,7 +81,7 @@ impl Sqlite {
             version => return Err(StorageError::Failed(format!("the database is of a later version, {version}"))),
         }
         transaction.commit()?;
-        let remembered = Mutex::new(Remembered::new(MAX_REMEMBERED));
+        let remembered = Mutex::new(Remembered::new());
         Ok(Self { connection: Arc::new(Mutex::new(connection)), remembered })
     }
 
@@ -198,7 +198,13 @@ impl Storage for Sqlite {
                     )?;
                 }
                 Some(handle) if new_account || handle != account.handle => return Ok(StoreOutcome::AccountExists),
-                Some(_) => {}
+                Some(handle) => {
+                    let count = "SELECT count(*) FROM credentials WHERE rp_id = ? AND handle = ?";
+                    let count: i64 = transaction.query_row(count, params![account.rp_id, handle], |row| row.get(0))?;
+                    if count >= MAX_CREDENTIALS {
+                        return Ok(StoreOutcome::AccountFull);
+                    }
+                }
             }
             let stored = insert(&transaction, &account.rp_id, &credential)?;
             if stored == 0 {
@@ -246,20 +252,41 @@ impl Storage for Sqlite {
         })
     }
 
-    fn begin(&self, session: SessionId, ceremony: PendingCeremony, expires: i64) -> Answer<'_, ()> {
-        self.remember(|remembered| remembered.begin(session, ceremony, expires))
+    fn begin(
+        &self,
+        session: SessionId,
+        ceremony: PendingCeremony,
+        client: String,
+        expires: i64,
+        now: i64,
+    ) -> Answer<'_, ()> {
+        self.remember(|remembered| remembered.begin(session, ceremony, client, expires, now))
     }
 
-    fn take(&self, session: SessionId, kind: ClientDataType, now: i64) -> Answer<'_, Option<PendingCeremony>> {
-        self.remember(|remembered| remembered.take(session, kind, now))
+    fn is_known(&self, session: SessionId, now: i64) -> Answer<'_, bool> {
+        self.remember(|remembered| remembered.is_known(session, now))
     }
 
-    fn sign_in(&self, session: SessionId, account: Account, expires: i64) -> Answer<'_, ()> {
-        self.remember(|remembered| remembered.sign_in(session, account, expires))
+    fn take(
+        &self,
+        session: SessionId,
+        kind: ClientDataType,
+        challenge: Option<Vec<u8>>,
+        now: i64,
+    ) -> Answer<'_, Option<PendingCeremony>> {
+        self.remember(|remembered| remembered.take(session, kind, challenge, now))
     }
 
-    fn signed_in(&self, session: SessionId, now: i64) -> Answer<'_, Option<Account>> {
+    fn sign_in(&self, id: SessionId, session: Session, before: Option<SessionId>, expires: i64) -> Answer<'_, ()> {
+        self.remember(|remembered| remembered.sign_in(id, session, before, expires))
+    }
+
+    fn signed_in(&self, session: SessionId, now: i64) -> Answer<'_, Option<Session>> {
         self.remember(|remembered| remembered.signed_in(session, now))
+    }
+
+    fn sessions(&self, account: &Account, now: i64) -> Answer<'_, Vec<(SessionId, Session)>> {
+        self.remember(|remembered| remembered.sessions(account, now))
     }
 
     fn sign_out(&self, session: SessionId) -> Answer<'_, ()> {

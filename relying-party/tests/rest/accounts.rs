@@ -87,7 +87,7 @@ fn fully_specified_algorithms_are_asked_for_by_name_and_kept_apart_from_the_olde
     assert_eq!(asked(&mut browser, json!({ "username": "alice" })), [-7, -8, -257]);
     let names = json!(["ESP256", "Ed25519", "esp384", "ESP512", "Ed448", -9]);
     let body = json!({ "username": "alice", "algorithms": names });
-    assert_eq!(asked(&mut browser, body), [-9, -19, -51, -52, -53, -9]);
+    assert_eq!(asked(&mut browser, body), [-9, -19, -51, -52, -53]);
 
     let body = json!({ "username": "alice", "algorithms": ["ESP256"] });
     let options = browser.post("/attestation/options", &body).ok();

@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode, header},
 };
-use keyfob_relying_party::client::Prover;
+use keyfob_relying_party::{client::Prover, tenant::Tenant};
 use serde_json::{Value, json};
 
 use super::world::*;
@@ -95,9 +95,105 @@ fn the_cookie_reaches_every_path_of_this_host_and_no_script() {
         world.send(request).headers[header::SET_COOKIE].to_str().unwrap().to_owned()
     };
     let plain = cookie("http");
-    assert!(plain.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{plain}");
-    assert!(cookie("https").ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure"));
+    assert!(plain.starts_with("keyfob=") && plain.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{plain}");
+    let secure = cookie("https");
+    assert!(secure.starts_with("__Host-keyfob="), "{secure}");
+    assert!(secure.ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure"), "{secure}");
     assert_ne!(plain, cookie("http"));
+}
+
+#[test]
+fn the_cookie_is_secure_where_the_tenants_page_is_and_has_a_name_for_each_port() {
+    let mut options = options();
+    options.tenants = vec![
+        Tenant::parse("example.com=https://example.com,https://example.com:8443").unwrap(),
+        Tenant::localhost(8080),
+    ];
+    let world = World::with(options);
+    let cookie = |origin: Option<&str>, host: Option<&str>| {
+        let mut request = Request::post("/attestation/options").header(header::CONTENT_TYPE, "application/json");
+        for (name, value) in [(header::ORIGIN, origin), (header::HOST, host)] {
+            request = value.into_iter().fold(request, |request, value| request.header(&name, value));
+        }
+        let request = request.body(Body::from(r#"{"username":"alice","rpId":"example.com"}"#)).unwrap();
+        let set = world.send(request).headers[header::SET_COOKIE].to_str().unwrap().to_owned();
+        let name = set.split('=').next().unwrap();
+        assert_eq!(set.ends_with("; Secure"), name.starts_with("__Host-"), "{set}");
+        name.to_owned()
+    };
+    let https = "https://example.com";
+    assert_eq!(cookie(Some(https), Some("example.com")), "__Host-keyfob");
+    assert_eq!(cookie(Some("https://example.com:8443"), Some("example.com:8443")), "__Host-keyfob-8443");
+    assert_eq!(cookie(None, Some("example.com:8443")), "__Host-keyfob-8443");
+    // A client that is no browser reaches the server over http: a Secure cookie would be lost.
+    assert_eq!(cookie(None, Some("localhost:8080")), "keyfob-8080");
+    assert_eq!(cookie(None, Some("127.0.0.1:8081")), "keyfob-8081");
+    assert_eq!(cookie(Some("http://localhost:8080"), Some("localhost:8080")), "keyfob-8080");
+    assert_eq!(cookie(Some("https://other.example"), Some("localhost:8080")), "keyfob-8080");
+    assert_eq!(cookie(None, Some("example.com:80; Domain=x")), "keyfob");
+    assert_eq!(cookie(None, None), "keyfob");
+}
+
+/// What another host of the same site sets does not count where the page is one of https.
+#[test]
+fn a_cookie_without_the_prefix_of_the_host_names_no_session_over_https() {
+    let mut options = options();
+    options.tenants = vec![Tenant::new("example.com")];
+    let world = World::with(options);
+    let begin = Request::post("/attestation/options")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ORIGIN, "https://example.com");
+    let begun = world.send(begin.body(Body::from(r#"{"username":"alice"}"#)).unwrap());
+    let set = begun.headers[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let result = |cookie: &str| {
+        let request = Request::post("/attestation/result")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ORIGIN, "https://example.com")
+            .header(header::COOKIE, cookie);
+        let response = Forge::new(1).create(&begun.body);
+        world.send(request.body(Body::from(response.to_string())).unwrap()).code().to_owned()
+    };
+    assert_eq!(result(set.trim_start_matches("__Host-")), "session-expired");
+    assert_eq!(result(&set), "origin", "the ceremony is found");
+}
+
+#[test]
+fn a_client_that_sends_too_many_requests_waits_for_the_next_minute() {
+    let mut options = options();
+    options.rate = 3;
+    let world = World::with(options);
+    let ask = |from: &str| {
+        let request = Request::get("/account").header("x-forwarded-for", from);
+        world.send(request.body(Body::empty()).unwrap())
+    };
+    for _ in 0..3 {
+        assert_eq!(ask("192.0.2.1").code(), "signed-out");
+    }
+    let refused = ask("192.0.2.1");
+    assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "too-many-requests"));
+    assert_eq!(ask("192.0.2.2").code(), "signed-out");
+    for _ in 0..9 {
+        assert_eq!(ask("127.0.0.1").code(), "signed-out");
+    }
+    world.advance(60);
+    assert_eq!(ask("192.0.2.1").code(), "signed-out");
+}
+
+#[test]
+fn a_path_that_cannot_be_read_is_refused_in_json() {
+    let world = World::new();
+    for (method, path, code) in [
+        (Method::DELETE, "/account/credentials/%FF", "malformed-path"),
+        (Method::DELETE, "/account/sessions/%ff", "malformed-path"),
+        (Method::GET, "/%FF", "not-found"),
+        (Method::GET, "/%", "not-found"),
+        (Method::DELETE, "/account/credentials/%2F", "signed-out"),
+    ] {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let answer = world.send(request);
+        assert_eq!(answer.code(), code, "{path}");
+        assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json");
+    }
 }
 
 #[test]

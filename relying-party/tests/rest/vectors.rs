@@ -45,7 +45,7 @@ fn begin(
         attachment: None,
         allowed,
     };
-    run(storage.begin(session, ceremony, i64::MAX));
+    run(storage.begin(session, ceremony, "vectors".into(), i64::MAX, 0));
 }
 
 fn account(name: &str) -> Account {
