@@ -13,7 +13,7 @@ use keyfob_relying_party::{
     roots,
     server::{self, ServerOptions, UserVerification},
     store::Sqlite,
-    tenant::Tenant,
+    tenant::{self, Tenant},
 };
 use tokio::{
     net::TcpListener,
@@ -35,6 +35,9 @@ pub struct Arguments {
     /// several times; a request that names none is for the first. By default: localhost and example.com.
     #[arg(long = "tenant", value_name = "RP_ID[=ORIGIN,…]", value_parser = Tenant::parse)]
     tenants: Vec<Tenant>,
+    /// The relying parties and their policies, in a TOML file.
+    #[arg(long = "tenants", value_name = "FILE", conflicts_with = "tenants")]
+    tenant_file: Option<PathBuf>,
     /// How long a ceremony may take, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(i64).range(10..=3600))]
     timeout: i64,
@@ -100,7 +103,14 @@ async fn serve(arguments: Arguments) -> Result<(), String> {
     for file in &arguments.attestation_roots {
         roots.extend(roots::read(file)?);
     }
-    let mut tenants = arguments.tenants;
+    let mut tenants = match &arguments.tenant_file {
+        Some(file) => tenant::read(file)?,
+        None => arguments.tenants,
+    };
+    let by_model = tenants.iter().find(|tenant| !tenant.policy.allowed_models.is_empty());
+    if let Some(tenant) = by_model.filter(|_| roots.is_empty()) {
+        return Err(format!("tenant {}: allowed-aaguids takes an --attestation-root that proves them", tenant.rp_id));
+    }
     let storage = Sqlite::open(&arguments.database)
         .map_err(|error| format!("cannot use the database {}: {error}", arguments.database.display()))?;
     let (listener, address) = listen(arguments.listen).await?;

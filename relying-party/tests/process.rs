@@ -351,6 +351,16 @@ fn roots_are_checked_before_anything_is_served() {
     };
     let said = refused(&["--require-attestation"]);
     assert!(said.contains("--attestation-root"), "anybody can make a certificate: {said}");
+    let tenants = folder.0.join("tenants.toml");
+    std::fs::write(
+        &tenants,
+        "[[tenant]]\nrp-id = \"example.com\"\nallowed-aaguids = [\"00000000-0000-0000-0000-000000000000\"]\n",
+    )
+    .unwrap();
+    let said = refused(&["--tenants", tenants.to_str().unwrap()]);
+    assert!(said.contains("--attestation-root"), "anybody can write an AAGUID: {said}");
+    std::fs::write(&tenants, "[[tenant]]\nrp-id = \"co.uk\"\n").unwrap();
+    assert!(refused(&["--tenants", tenants.to_str().unwrap()]).contains("public suffix"));
     let roots = ["--require-attestation", "--attestation-root", file.to_str().unwrap()];
     assert!(refused(&roots).contains("cannot read"));
     std::fs::write(&file, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").unwrap();

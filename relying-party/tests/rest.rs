@@ -14,6 +14,8 @@ mod certificates;
 mod conformance;
 #[path = "rest/formats.rs"]
 mod formats;
+#[path = "rest/policy.rs"]
+mod policy;
 #[path = "rest/regressions.rs"]
 mod regressions;
 #[path = "rest/rsa.rs"]

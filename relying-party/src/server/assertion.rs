@@ -35,7 +35,7 @@ pub(super) async fn options(
 ) -> Result<Reply, Problem> {
     let body = Members::of(&body)?;
     let tenant = app.tenant(&headers, body.text("rpId")?)?;
-    let user_verification = app.user_verification(body.word("userVerification", &UserVerification::WORDS)?);
+    let user_verification = app.user_verification(tenant, body.word("userVerification", &UserVerification::WORDS)?);
     let (account, allowed, descriptors) = match body.text("username")?.map(name::composed).as_deref() {
         None | Some("") => (None, Vec::new(), Vec::new()),
         Some(name) => match app.storage.account(&tenant.rp_id, name).await? {
@@ -127,6 +127,10 @@ pub(super) async fn result(
     };
     let verified = verify::assertion(&verifier::Backend, &expected, &stored, &answer).map_err(Problem::Assertion)?;
 
+    if !tenant.policy.backup.accepts(verified.auth_data.flags) {
+        return Err(Problem::Backup);
+    }
+
     let account = match ceremony.account {
         Some(account) => account,
         None => app
@@ -151,10 +155,12 @@ pub(super) async fn result(
 }
 
 impl App {
-    /// The user verification of a ceremony: what its request asks for, and this server's least.
-    pub(super) fn user_verification(&self, wanted: Option<&str>) -> UserVerification {
+    /// The user verification of a ceremony: what its request asks for, and the least of this server and of the relying
+    /// party.
+    pub(super) fn user_verification(&self, tenant: &Tenant, wanted: Option<&str>) -> UserVerification {
         let wanted = wanted.and_then(UserVerification::named).unwrap_or(UserVerification::Preferred);
-        wanted.max(self.options.user_verification)
+        let least = tenant.policy.user_verification.unwrap_or(UserVerification::Discouraged);
+        wanted.max(least).max(self.options.user_verification)
     }
 
     /// The answer for a name without an account: no account, and a credential id and descriptor that belong to no key

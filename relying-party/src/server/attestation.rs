@@ -24,6 +24,7 @@ use super::{
 use crate::{
     number, random,
     store::{Account, CredentialRecord, PendingCeremony, StoreOutcome},
+    tenant::{KeyPolicy, Tenant},
 };
 
 const REQUIREMENTS: &[&str] = &["required", "preferred", "discouraged"];
@@ -39,7 +40,7 @@ pub(super) async fn options(
     let tenant = app.tenant(&headers, body.text("rpId")?)?;
     let name = name::account(&body, "username")?;
     let display_name = name::display(&body, "displayName")?.unwrap_or_else(|| name.clone());
-    let wishes = RequestedOptions::read(&app, &body)?;
+    let wishes = RequestedOptions::read(&app, tenant, &body)?;
 
     let session = app.session(&headers, &client).await?.map(|(_, session)| session);
     let (account, new_account) = match app.storage.account(&tenant.rp_id, &name).await? {
@@ -102,10 +103,10 @@ struct RequestedOptions {
 impl RequestedOptions {
     /// Reads the flat members of the Python sample's server and the nested members of WebAuthn. The nested ones have
     /// precedence.
-    fn read(app: &App, body: &Members<'_>) -> Result<Self, Problem> {
+    fn read(app: &App, tenant: &Tenant, body: &Members<'_>) -> Result<Self, Problem> {
         const ATTACHMENTS: &[&str] = &["platform", "cross-platform"];
         let mut wishes = Self {
-            user_verification: app.user_verification(body.word("userVerification", &UserVerification::WORDS)?),
+            user_verification: app.user_verification(tenant, body.word("userVerification", &UserVerification::WORDS)?),
             resident_key: body.word("discoverable_credential", REQUIREMENTS)?.unwrap_or("discouraged"),
             attachment: body
                 .word("attachment", &["platform", "cross-platform", "all"])?
@@ -115,7 +116,7 @@ impl RequestedOptions {
         };
         if let Some(selection) = body.object("authenticatorSelection")? {
             if let Some(word) = selection.word("userVerification", &UserVerification::WORDS)? {
-                wishes.user_verification = app.user_verification(Some(word));
+                wishes.user_verification = app.user_verification(tenant, Some(word));
             }
             if let Some(word) = selection.word("authenticatorAttachment", ATTACHMENTS)? {
                 wishes.attachment = Some(word);
@@ -135,12 +136,19 @@ impl RequestedOptions {
                 wishes.algorithms.push(algorithm);
             }
         }
+        let policy = &tenant.policy;
         // Browsers send no attestation where none is asked for.
-        if wishes.attestation == "none" && !app.options.policy.accept_none {
+        if wishes.attestation == "none" && !(app.options.policy.accept_none && policy.allowed_models.is_empty()) {
             wishes.attestation = "direct";
         }
+        let taken = if policy.algorithms.is_empty() { verifier::ALGORITHMS } else { &policy.algorithms };
         if wishes.algorithms.is_empty() {
-            wishes.algorithms = verifier::ALGORITHMS.to_vec();
+            wishes.algorithms = taken.to_vec();
+        } else if !policy.algorithms.is_empty() {
+            wishes.algorithms.retain(|algorithm| taken.contains(algorithm));
+            if wishes.algorithms.is_empty() {
+                return Err(body.flaw("algorithms", Flaw::Value));
+            }
         }
         Ok(wishes)
     }
@@ -208,6 +216,7 @@ pub(super) async fn result(
     }
 
     let flags = verified.auth_data.flags;
+    suits(&tenant.policy, verified.credential.aaguid, flags, worth)?;
     let credential = CredentialRecord {
         id,
         handle: account.handle.clone(),
@@ -274,6 +283,17 @@ impl App {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Checks that a relying party takes such a key.
+fn suits(policy: &KeyPolicy, aaguid: &[u8; 16], flags: Flags, worth: &str) -> Result<(), Problem> {
+    if !policy.allowed_models.is_empty() && worth != "trusted" {
+        return Err(Problem::Registration(verify::Error::AttestationNotAccepted));
+    }
+    if !policy.accepts(aaguid) {
+        return Err(Problem::Model);
+    }
+    if policy.backup.accepts(flags) { Ok(()) } else { Err(Problem::Backup) }
 }
 
 /// The transports in a client's response, limited in number and length.

@@ -212,6 +212,7 @@ pub async fn router(
         .route("/account/sessions", get(account::sessions))
         .route("/account/sessions/{id}", delete(account::end_session))
         .route("/account/credentials/{id}", delete(account::delete_credential))
+        .route("/.well-known/webauthn", get(related_origins))
         .route("/health", get(health))
         .merge(page::routes());
     Ok(outside.around(router).with_state(app))
@@ -236,6 +237,17 @@ impl Outside {
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(middleware::from_fn_with_state(self, outermost))
     }
+}
+
+/// The origins of other sites that may use the RP ID (WebAuthn L3 §5.11.1). Browsers ask the host of that name.
+async fn related_origins(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = host.split(':').next().unwrap_or_default();
+    let tenant = app.options.tenants.iter().find(|tenant| tenant.rp_id.eq_ignore_ascii_case(host));
+    let related = tenant.map(|tenant| &tenant.related).filter(|related| !related.is_empty());
+    let related = related.ok_or(Problem::NotFound)?;
+    let media_type = [(header::CONTENT_TYPE, "application/json")];
+    Ok((media_type, json!({ "origins": related }).to_string()).into_response())
 }
 
 async fn health(State(app): State<Arc<App>>) -> Result<Reply, Problem> {

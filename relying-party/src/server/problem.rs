@@ -57,6 +57,10 @@ pub enum Problem {
     NoAccount,
     /// The account exists. Only its signed-in user may add a key.
     AccountExists,
+    /// The relying party does not take keys of this model.
+    Model,
+    /// The relying party does not take keys that are backed up in this way, or not.
+    Backup,
     /// The account has as many keys as it may have.
     AccountFull,
     /// The sign-in was too long ago for this.
@@ -153,6 +157,8 @@ impl Problem {
             Self::ForeignOrigin => "foreign-origin",
             Self::NoAccount => "no-account",
             Self::AccountExists => "account-exists",
+            Self::Model => "model",
+            Self::Backup => "backup",
             Self::AccountFull => "account-full",
             Self::NotRecent => "sign-in-again",
             Self::NoSession => "no-session",
@@ -197,6 +203,8 @@ impl Problem {
             Self::ForeignOrigin => "the request comes from a page of another origin".into(),
             Self::NoAccount => "there is no account with that name".into(),
             Self::AccountExists => "the account exists: sign in to it to add a key".into(),
+            Self::Model => "keys of this model are not accepted here".into(),
+            Self::Backup => "keys that are backed up in this way, or not at all, are not accepted here".into(),
             Self::AccountFull => "the account has as many keys as it may have".into(),
             Self::NotRecent => "the sign-in was too long ago: sign in again to do this".into(),
             Self::NoSession => "the account has no such session".into(),

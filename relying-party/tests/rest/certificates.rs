@@ -7,6 +7,8 @@ use aws_lc_rs::{
 };
 use getrandom::SysRng;
 use keyfob_core::{
+    attestation::Packed,
+    cbor,
     cose::Algorithm,
     crypto::{MAX_PUBLIC, MAX_SECRET, MAX_SIGNATURE, RustCrypto, Sign},
 };
@@ -421,4 +423,13 @@ fn a_certificate_that_leads_nowhere_counts_as_none() {
             }
         }
     }
+}
+
+/// A packed statement with a signature by ES256 and these certificates.
+pub fn packed(signature: &[u8], x5c: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = vec![0; 4096];
+    let statement = Packed { alg: Algorithm::ES256, sig: signature, x5c: Some(x5c.into()) };
+    let length = cbor::encode(&statement, &mut bytes).unwrap();
+    bytes.truncate(length);
+    bytes
 }
