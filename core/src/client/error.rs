@@ -70,7 +70,14 @@ pub enum Cause {
     EmptyResponse,
     /// The transport failed.
     Transport,
-    /// The caller cancelled.
+    /// The API of a platform failed.
+    Platform {
+        /// The error, in the platform's numbers: on Windows an HRESULT.
+        number: u32,
+        /// The class that it belongs to.
+        class: ErrorCode,
+    },
+    /// The caller cancelled, or the user did so in a dialog of the platform.
     Cancelled,
     /// The time of the options ran out.
     Timeout,
@@ -217,6 +224,7 @@ impl Cause {
     pub const fn code(self) -> ErrorCode {
         match self {
             Self::Status(status) => code_of(status),
+            Self::Platform { class, .. } => class,
             Self::Cancelled | Self::Timeout => ErrorCode::Timeout,
             Self::AttachmentMismatch => ErrorCode::DeviceIneligible,
             Self::InvalidOption(_)

@@ -26,6 +26,7 @@ says! {
         Self::Decode(error) => "the answer is malformed: {error}",
         Self::EmptyResponse => "the answer is empty",
         Self::Transport => "the transport failed",
+        Self::Platform { number, .. } => "the platform's API failed with 0x{number:08X}",
         Self::Cancelled => "the ceremony was cancelled",
         Self::Timeout => "the time ran out",
         Self::WrongState => "the input does not belong to the state of the ceremony",

@@ -74,7 +74,7 @@ fn options() -> [InvalidOption; 10] {
     [RpId, Origin, AppId, UserId, Algorithms, LargeBlobArray, Extensions, LargeBlob, PrfByCredential, VendorParameters]
 }
 
-fn causes(cbor: cbor::Error) -> [Cause; 42] {
+fn causes(cbor: cbor::Error) -> [Cause; 43] {
     use Cause::*;
     [
         Status(crate::Status::PIN_AUTH_BLOCKED),
@@ -82,6 +82,7 @@ fn causes(cbor: cbor::Error) -> [Cause; 42] {
         Decode(cbor),
         EmptyResponse,
         Transport,
+        Platform { number: 0x8009_0020, class: crate::client::ErrorCode::OtherError },
         Cancelled,
         Timeout,
         WrongState,

@@ -38,7 +38,7 @@ impl WebAuthnClient for Mock {
     ) -> Result<RegistrationResponse<'b>, Error> {
         self.asked.push(creation.options.rp.id.to_owned());
         let attestation = Attestation::read(replay(self.registration.as_ref(), buffer)?).map_err(failed)?;
-        Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
+        Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation, attachment: None })
     }
 
     fn get_assertion<'b>(
@@ -49,7 +49,7 @@ impl WebAuthnClient for Mock {
         self.asked.push(request.options.rp_id.to_owned());
         let assertion = Assertion::read(replay(self.assertion.as_ref(), buffer)?).map_err(failed)?;
         let assertions = AssertionSelection::of(assertion);
-        Ok(ResponseSelection { client_data_json: request.client_data_json, assertions })
+        Ok(ResponseSelection { client_data_json: request.client_data_json, assertions, attachment: None })
     }
 }
 

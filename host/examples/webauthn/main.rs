@@ -28,7 +28,7 @@ use keyfob_core::{
     crypto::RustCrypto,
     json::WriteError,
     transport::hid::HidTransport,
-    webauthn::{CreationOptions, DefaultClientDataCollector, PublicSuffixList, RequestOptions},
+    webauthn::{Attachment, CreationOptions, DefaultClientDataCollector, PublicSuffixList, RequestOptions},
 };
 use keyfob_soft_authenticator::devices::TcpPipe;
 use rand_chacha::rand_core::{TryCryptoRng, TryRng};
@@ -93,7 +93,11 @@ fn run(arguments: &[String]) -> Result<Vec<u8>, String> {
     let assertions = client::run(ceremony, &mut client.transport, &mut client.user, now).map_err(failure)?;
     let mut work = vec![0; LARGE_BLOBS];
     let blob = assertions.large_blob(&RustCrypto, 0, &mut work).map_err(|error| format!("{error:?}"))?;
-    let selection = ResponseSelection { client_data_json: request.client_data_json, assertions };
+    let selection = ResponseSelection {
+        client_data_json: request.client_data_json,
+        assertions,
+        attachment: Some(Attachment::CrossPlatform),
+    };
     let response = selection.get(0).ok_or("no assertion")?;
     written(|buffer| response.to_json(&request.options.extensions, blob, buffer))
 }

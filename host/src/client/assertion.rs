@@ -6,7 +6,7 @@ use keyfob_core::{
         fido2::{ClientPolicy, PreparedRequest, ResponseSelection},
     },
     crypto::RustCrypto,
-    webauthn::{DefaultClientDataCollector, PublicSuffixList, RequestOptions},
+    webauthn::{Attachment, DefaultClientDataCollector, PublicSuffixList, RequestOptions},
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -48,7 +48,11 @@ pub fn extension_results(
     let (mut memory, mut work) = (vec![0; LARGE_BLOBS], vec![0; LARGE_BLOBS]);
     let assertions = errand.run(GetAssertion::with_memory(&request.options, &mut memory), |_| ())?;
     let blob = assertions.large_blob(&RustCrypto, 0, &mut work).map_err(|error| Failure::new(Kind::Other, error))?;
-    let selection = ResponseSelection { client_data_json: request.client_data_json, assertions };
+    let selection = ResponseSelection {
+        client_data_json: request.client_data_json,
+        assertions,
+        attachment: Some(Attachment::CrossPlatform),
+    };
     let response =
         selection.get(0).ok_or_else(|| Failure::new(Kind::Other, "the key answered without an assertion"))?;
     let mut buffer = Zeroizing::new(vec![0; 2 * LARGE_BLOBS]);

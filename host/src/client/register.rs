@@ -13,7 +13,7 @@ use keyfob_core::{
     cose::Algorithm,
     crypto::RustCrypto,
     ctap2::get_info::Response,
-    webauthn::{CreationOptions, DefaultClientDataCollector, PublicSuffixList},
+    webauthn::{Attachment, CreationOptions, DefaultClientDataCollector, PublicSuffixList},
 };
 use serde_json::{Value, json};
 
@@ -153,7 +153,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::new(Kind::Unsupported, message));
     }
     let attestation = errand.run(MakeCredential::new(&creation.options), |_| ())?;
-    let response = RegistrationResponse { client_data_json: creation.client_data_json, attestation };
+    let response = RegistrationResponse {
+        client_data_json: creation.client_data_json,
+        attestation,
+        attachment: Some(Attachment::CrossPlatform),
+    };
     documents::print(&origin, &value, |buffer| {
         response.to_json(&creation.options.extensions, &[Text::new("usb")], buffer)
     })?;

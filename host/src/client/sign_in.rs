@@ -9,7 +9,7 @@ use keyfob_core::{
     },
     crypto::RustCrypto,
     ctap2::get_info::Response,
-    webauthn::{DefaultClientDataCollector, PublicSuffixList, RequestOptions},
+    webauthn::{Attachment, DefaultClientDataCollector, PublicSuffixList, RequestOptions},
 };
 use serde_json::{Value, json};
 
@@ -82,7 +82,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut errand = Errand::begin_with(&arguments.key, &meant)?.over_u2f(arguments.u2f);
     let interrupt = errand.user.interrupt.clone();
     let assertions = errand.run(GetAssertion::new(&ceremony), |_| ())?;
-    let selection = ResponseSelection { client_data_json: request.client_data_json, assertions };
+    let selection = ResponseSelection {
+        client_data_json: request.client_data_json,
+        assertions,
+        attachment: Some(Attachment::CrossPlatform),
+    };
     let count = selection.assertions.len();
     let chosen = match count {
         _ if arguments.all => 0..count,

@@ -5,7 +5,7 @@ use crate::{
     cbor::{List, RawMap, Text},
     client::extensions::{GetExtensions, MakeExtensions},
     json::{WriteError, with_cbor},
-    webauthn::{Attachment, AuthenticationResponseJson, RegistrationResponseJson},
+    webauthn::{AuthenticationResponseJson, RegistrationResponseJson},
 };
 
 impl RegistrationResponse<'_> {
@@ -26,7 +26,7 @@ impl RegistrationResponse<'_> {
                 client_data_json: self.client_data_json,
                 attestation_object: self.attestation_object(),
                 transports: List::Slice(transports),
-                attachment: Some(Attachment::CrossPlatform),
+                attachment: self.attachment,
                 client_extension_results: RawMap(results),
             };
             response.write(buffer)
@@ -47,7 +47,7 @@ impl AuthenticationResponse<'_> {
         blob: Option<&[u8]>,
         buffer: &mut [u8],
     ) -> Result<usize, WriteError> {
-        let Self { client_data_json, assertion } = self;
+        let Self { client_data_json, assertion, attachment } = self;
         with_cbor(&assertion.extensions.client_outputs(asked, blob), buffer, |results, buffer| {
             let response = AuthenticationResponseJson {
                 credential_id: assertion.credential_id,
@@ -55,7 +55,7 @@ impl AuthenticationResponse<'_> {
                 authenticator_data: assertion.response.auth_data,
                 signature: assertion.response.signature,
                 user_handle: self.user_handle(),
-                attachment: Some(Attachment::CrossPlatform),
+                attachment: *attachment,
                 client_extension_results: RawMap(results),
             };
             response.write(buffer)

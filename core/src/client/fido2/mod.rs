@@ -22,7 +22,7 @@ use crate::{
     crypto::{Crypto, Hash},
     ctap2::get_info,
     transport::{AsyncTransport, Transport},
-    webauthn::{ClientDataCollector, CreationOptions, RequestOptions},
+    webauthn::{Attachment, ClientDataCollector, CreationOptions, RequestOptions},
 };
 
 mod json;
@@ -33,6 +33,9 @@ mod responses;
 pub use policy::ClientPolicy;
 pub use prepare::{PreparedCreation, PreparedRequest};
 pub use responses::{AuthenticationResponse, RegistrationResponse, ResponseSelection};
+
+/// A [`Fido2Client`] has a security key.
+const ROAMING: Option<Attachment> = Some(Attachment::CrossPlatform);
 
 /// Registers and signs in: [`Fido2Client`] with an authenticator of its own, others with the API of a platform. Their
 /// results are made with [`Attestation::read`](super::Attestation::read) and
@@ -65,7 +68,7 @@ pub use responses::{AuthenticationResponse, RegistrationResponse, ResponseSelect
 ///         buffer: &'b mut [u8],
 ///     ) -> Result<RegistrationResponse<'b>, Error> {
 ///         let attestation = Attestation::read(put(&self.attestation, buffer)?).map_err(failed)?;
-///         Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
+///         Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation, attachment: None })
 ///     }
 ///
 ///     fn get_assertion<'b>(
@@ -75,7 +78,7 @@ pub use responses::{AuthenticationResponse, RegistrationResponse, ResponseSelect
 ///     ) -> Result<ResponseSelection<'b>, Error> {
 ///         let assertion = Assertion::read(put(&self.assertion, buffer)?).map_err(failed)?;
 ///         let assertions = AssertionSelection::of(assertion);
-///         Ok(ResponseSelection { client_data_json: request.client_data_json, assertions })
+///         Ok(ResponseSelection { client_data_json: request.client_data_json, assertions, attachment: None })
 ///     }
 /// }
 /// # mod example { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doctest/key.rs")); }
@@ -308,7 +311,7 @@ where
         buffer: &'b mut [u8],
     ) -> Result<ResponseSelection<'b>, Error> {
         let assertions = self.run(GetAssertion::with_memory(&request.options, memory), buffer)?;
-        Ok(ResponseSelection { client_data_json: request.client_data_json, assertions })
+        Ok(ResponseSelection { client_data_json: request.client_data_json, assertions, attachment: ROAMING })
     }
 
     /// Waits until the user touches this authenticator, to tell it from others. `buffer` as in [`Ceremony::new`].
@@ -350,7 +353,7 @@ where
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error> {
         let attestation = self.run(MakeCredential::new(&creation.options), buffer)?;
-        Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
+        Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation, attachment: ROAMING })
     }
 
     fn get_assertion<'b>(
@@ -425,7 +428,7 @@ where
         buffer: &'b mut [u8],
     ) -> Result<RegistrationResponse<'b>, Error> {
         let attestation = self.run_async(MakeCredential::new(&creation.options), buffer).await?;
-        Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation })
+        Ok(RegistrationResponse { client_data_json: creation.client_data_json, attestation, attachment: ROAMING })
     }
 
     /// [`WebAuthnClient::get_assertion`], and with `memory` [`Fido2Client::get_assertion_with_memory`].
@@ -440,6 +443,6 @@ where
     ) -> Result<ResponseSelection<'b>, Error> {
         let operation = GetAssertion::with_memory(&request.options, memory);
         let assertions = self.run_async(operation, buffer).await?;
-        Ok(ResponseSelection { client_data_json: request.client_data_json, assertions })
+        Ok(ResponseSelection { client_data_json: request.client_data_json, assertions, attachment: ROAMING })
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     cose::Algorithm,
     crypto::Hash,
     ctap2::{CredentialParameters, RpEntity},
-    webauthn::{ClientDataCollector, ClientDataType, CreationOptions, OriginError, RequestOptions},
+    webauthn::{Attachment, ClientDataCollector, ClientDataType, CreationOptions, OriginError, RequestOptions},
 };
 
 /// What an empty list of algorithms means (WebAuthn L3 §5.1.3 step 9).
@@ -29,6 +29,10 @@ pub struct PreparedCreation<'o> {
     pub client_data_json: &'o [u8],
     /// The options for the authenticator.
     pub options: MakeOptions<'o>,
+    /// How the authenticator is to be attached, for clients that reach several.
+    pub attachment: Option<Attachment>,
+    /// Which authenticator the user will probably use: see [`CreationOptions::hints`].
+    pub hints: List<'o, Text<'o>>,
 }
 
 impl<'o> PreparedCreation<'o> {
@@ -78,7 +82,7 @@ impl<'o> PreparedCreation<'o> {
             extensions,
             timeout: policy.timeout(options.timeout),
         };
-        Ok(Self { client_data_json: collected.json, options })
+        Ok(Self { client_data_json: collected.json, options, attachment: selection.attachment, hints })
     }
 }
 
@@ -89,6 +93,8 @@ pub struct PreparedRequest<'o> {
     pub client_data_json: &'o [u8],
     /// The options for the authenticator.
     pub options: GetOptions<'o>,
+    /// Which authenticator the user will probably use: see [`CreationOptions::hints`].
+    pub hints: List<'o, Text<'o>>,
 }
 
 impl<'o> PreparedRequest<'o> {
@@ -107,6 +113,7 @@ impl<'o> PreparedRequest<'o> {
             Collected::write(ClientDataType::Get, options.rp_id, options.challenge, collector, crypto, buffer)?;
         let extensions = GetExtensions::of_options(options.extensions).map_err(invalid)?;
         check_app_id(collector, extensions.app_id)?;
+        let hints = options.hints.unwrap_or(List::Slice(&[]));
         let options = GetOptions {
             allow_list: options.allow_credentials.unwrap_or(List::Slice(&[])),
             user_verification: options.user_verification.unwrap_or(Requirement::Preferred),
@@ -115,7 +122,7 @@ impl<'o> PreparedRequest<'o> {
             timeout: policy.timeout(options.timeout),
             ..GetOptions::new(collected.rp_id, collected.hash)
         };
-        Ok(Self { client_data_json: collected.json, options })
+        Ok(Self { client_data_json: collected.json, options, hints })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     attestation::RawStatement,
     client::{Assertion, AssertionSelection, AsyncUserInteraction, Attestation, UserInteraction},
-    webauthn::AttestationObject,
+    webauthn::{Attachment, AttestationObject},
 };
 
 /// The response of a registration.
@@ -13,6 +13,8 @@ pub struct RegistrationResponse<'b> {
     pub client_data_json: &'b [u8],
     /// What the authenticator answered, and the results of the extensions.
     pub attestation: Attestation<'b>,
+    /// How the authenticator is attached; `None` when the client does not know.
+    pub attachment: Option<Attachment>,
 }
 
 impl<'b> RegistrationResponse<'b> {
@@ -40,13 +42,15 @@ pub struct ResponseSelection<'b> {
     pub client_data_json: &'b [u8],
     /// What the authenticator answered, and the results of the extensions, the most recent credential first.
     pub assertions: AssertionSelection<'b, 'b>,
+    /// How the authenticator is attached; `None` when the client does not know.
+    pub attachment: Option<Attachment>,
 }
 
 impl<'b> ResponseSelection<'b> {
     /// The response at `index`.
     pub fn get(&self, index: usize) -> Option<AuthenticationResponse<'b>> {
-        let Self { client_data_json, assertions } = *self;
-        assertions.get(index).map(|assertion| AuthenticationResponse { client_data_json, assertion })
+        let Self { client_data_json, assertions, attachment } = *self;
+        assertions.get(index).map(|assertion| AuthenticationResponse { client_data_json, assertion, attachment })
     }
 
     /// The response that `user` chooses, who is not asked when there is only one. `None`: none of them.
@@ -73,6 +77,8 @@ pub struct AuthenticationResponse<'b> {
     pub client_data_json: &'b [u8],
     /// What the authenticator answered, and the results of the extensions.
     pub assertion: Assertion<'b>,
+    /// How the authenticator is attached; `None` when the client does not know.
+    pub attachment: Option<Attachment>,
 }
 
 impl<'b> AuthenticationResponse<'b> {
