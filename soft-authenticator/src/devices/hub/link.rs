@@ -142,6 +142,7 @@ impl Outbox {
     }
 
     /// Loses all reports but the first `count`.
+    #[cfg(unix)]
     pub fn truncate(&mut self, count: usize) {
         self.bytes.truncate(self.sent.saturating_add(count.saturating_mul(REPORT_LEN)));
     }
