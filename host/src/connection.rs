@@ -43,6 +43,18 @@ impl Address {
         }
         .map_err(|error| self.failed(error))
     }
+
+    /// The same as a descriptor that does not block, and whether it is a device.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn descriptor(&self) -> Result<(OwnedFd, bool), OpenError> {
+        let stream = match self {
+            Self::Tcp(address) => tcp(address).and_then(|stream| stream.set_nonblocking(true).map(|()| stream.into())),
+            Self::Unix(path) => unix(path).and_then(|stream| stream.set_nonblocking(true).map(|()| stream.into())),
+            #[cfg(target_os = "linux")]
+            Self::Hidraw(path) => return crate::Hidraw::open(path).map(|device| (device.into(), true)),
+        };
+        stream.map(|stream| (stream, false)).map_err(|error| self.failed(error))
+    }
 }
 
 fn tcp(address: &str) -> io::Result<TcpStream> {

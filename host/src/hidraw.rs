@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read, Write},
-    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    },
     path::Path,
     time::Duration,
 };
@@ -41,6 +44,12 @@ impl Hidraw {
             Some(other) => Err(OpenError { address, reason: OpenErrorReason::ReportLens(other) }),
             None => Err(OpenError { address, reason: OpenErrorReason::NotASecurityKey }),
         }
+    }
+}
+
+impl From<Hidraw> for OwnedFd {
+    fn from(Hidraw(device): Hidraw) -> Self {
+        device.into()
     }
 }
 

@@ -13,6 +13,8 @@
 //! | `address.rs` | [`Address`], what is said of a key that is not reached ([`OpenError`]) |
 //! | `connection.rs` | [`Connection`]: an open key, as a pipe of reports |
 //! | `hidraw.rs` | [`Hidraw`], the driver, and [`keys`], which finds keys through sysfs |
+//! | `desk.rs` | [`client`], with all that a ceremony needs of this machine |
+//! | `tokio.rs` | [`open_async`], the same pipe of reports for tokio |
 //!
 //! A virtual key in the same process needs none of this: it is `keyfob_soft_authenticator::devices::InProcess`.
 //!
@@ -20,12 +22,10 @@
 //! for Unix; keys over HID are found and opened on Linux.
 //!
 //! ```no_run
-//! use keyfob::{keys, now, open};
-//! use keyfob_core::client::{UserInteraction, fido2::{Fido2Client, WebAuthnClient}};
-//! use keyfob_core::webauthn::{CreationOptions, DefaultClientDataCollector, RelyingParty};
-//! use keyfob_core::{cose::Algorithm, crypto::RustCrypto, ctap2::{CredentialParameters, UserEntity}};
-//! # use rand_core::SeedableRng;
-//!
+//! # use keyfob::{client, keys};
+//! # use keyfob_core::client::{UserInteraction, fido2::WebAuthnClient};
+//! # use keyfob_core::webauthn::{CreationOptions, RelyingParty, RequestOptions};
+//! # use keyfob_core::{cbor::List, cose::Algorithm, ctap2::{CredentialDescriptor, CredentialParameters, UserEntity}};
 //! struct Terminal;
 //! impl UserInteraction for Terminal {
 //!     fn prompt_up(&mut self) {
@@ -34,22 +34,25 @@
 //! }
 //!
 //! # fn challenge() -> [u8; 32] { [0; 32] }
-//! let found = keys()?;
-//! let key = open(&found.first().ok_or("plug in a security key")?.address)?;
-//! let collector = DefaultClientDataCollector::new("https://example.org");
-//! # let rng = rand_chacha::ChaCha20Rng::from_seed([0; 32]);
-//! let mut client = Fido2Client::new(key, collector, Terminal, RustCrypto, rng, now);
+//! let address = &keys()?.first().ok_or("plug in a security key")?.address;
+//! let mut client = client(address, "https://example.org", Terminal)?;
+//! let (challenge, mut client_data, mut buffer) = (challenge(), [0; 256], [0; 7609]);
 //!
-//! let rp = RelyingParty { id: None, name: "Example" };
-//! let user = UserEntity { id: b"user-0001", name: Some("alice"), display_name: None };
-//! let (algorithms, challenge) = ([CredentialParameters::new(Algorithm::ES256)], challenge());
-//! let options = CreationOptions::new(rp, user, &challenge, &algorithms);
-//! let (mut client_data, mut buffer) = ([0; 256], [0; 7609]);
-//! let creation = client.creation(&options, &mut client_data)?;
-//! let registered = client.make_credential(&creation, &mut buffer)?;
-//! println!("a credential of {} bytes", registered.credential_id().len());
+//! let (rp, user) = (RelyingParty { id: None, name: "Example" }, UserEntity { id: b"1", name: Some("alice"), display_name: None });
+//! let algorithms = [CredentialParameters::new(Algorithm::ES256)];
+//! let creation = client.creation(&CreationOptions::new(rp, user, &challenge, &algorithms), &mut client_data)?;
+//! let id = client.make_credential(&creation, &mut buffer)?.credential_id().to_vec();
+//!
+//! let allowed = [CredentialDescriptor::new(&id)];
+//! let options = RequestOptions { allow_credentials: Some(List::Slice(&allowed)), ..RequestOptions::new(&challenge) };
+//! let request = client.request(&options, &mut client_data)?;
+//! let signed_in = client.get_assertion(&request, &mut buffer)?;
+//! println!("{} bytes of signature", signed_in.get(0).ok_or("no assertion")?.assertion.response.signature.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! With the feature `tokio`, [`open_async`] makes an [`AsyncKey`], and the same client has `make_credential_async` and
+//! `get_assertion_async`.
 #![cfg(unix)]
 #![deny(missing_docs)]
 #![cfg_attr(
@@ -69,11 +72,19 @@ use keyfob_core::{Instant, transport::hid::HidTransport};
 
 mod address;
 mod connection;
+#[cfg(feature = "client")]
+mod desk;
 #[cfg(target_os = "linux")]
 mod hidraw;
+#[cfg(feature = "tokio")]
+mod tokio;
 
+#[cfg(feature = "tokio")]
+pub use self::tokio::{AsyncConnection, AsyncKey, open_async};
 pub use address::{Address, AddressError, OpenError, OpenErrorReason};
 pub use connection::Connection;
+#[cfg(feature = "client")]
+pub use desk::{Client, Desk, client, client_of};
 #[cfg(target_os = "linux")]
 pub use hidraw::Hidraw;
 
@@ -109,9 +120,14 @@ pub fn keys() -> io::Result<Vec<FoundKey>> {
 /// Why there is no key, or why it cannot be opened.
 pub fn open(address: &Address) -> Result<Key, OpenError> {
     let connection = address.connect()?;
+    Ok(HidTransport::new(connection, now, nonce().map_err(|error| address.failed(error))?))
+}
+
+/// What tells a client's first INIT from those of others.
+fn nonce() -> io::Result<[u8; 8]> {
     let mut nonce = [0; 8];
-    getrandom::fill(&mut nonce).map_err(|error| address.failed(io::Error::other(error.to_string())))?;
-    Ok(HidTransport::new(connection, now, nonce))
+    getrandom::fill(&mut nonce).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(nonce)
 }
 
 /// The time since the first call, for ceremonies and transports.
