@@ -34,8 +34,9 @@
 //! }
 //!
 //! # fn challenge() -> [u8; 32] { [0; 32] }
-//! let address = &keys()?.first().ok_or("plug in a security key")?.address;
-//! let mut client = client(address, "https://example.org", Terminal)?;
+//! let found = keys()?;
+//! let key = found.first().ok_or("plug in a security key")?;
+//! let mut client = client(&key.address, "https://example.org", Terminal)?;
 //! let (challenge, mut client_data, mut buffer) = (challenge(), [0; 256], [0; 7609]);
 //!
 //! let (rp, user) = (RelyingParty { id: None, name: "Example" }, UserEntity { id: b"1", name: Some("alice"), display_name: None });
