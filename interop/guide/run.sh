@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The lines of docs/virtual-key.md, as they stand there: a client developer's, an SSH user's, a web tester's; and those of
-# docs/testing.md that have neither Rust nor a browser.
+# The lines of docs/virtual-key.md, as they stand there: a client developer's, an SSH user's, a web tester's; those of
+# docs/desk.md; and those of docs/testing.md that have neither Rust nor a browser.
 #
-# Needs: Linux, Rust, Python 3.10 or newer with venv, PyPI once, and Debian's fido2-tools, openssh-client, chromium and
-# chromium-driver, which this script installs if it may. Exit status: 0 if all of them run, 77 if something that it needs
-# is not available.
+# Needs: Linux, Rust, Python 3.10 or newer with venv, PyPI once, and Debian's fido2-tools, openssh-client, cryptsetup-bin,
+# openssl, chromium and chromium-driver, which this script installs if it may. Exit status: 0 if all of them run, 77 if
+# something that it needs is not available.
 #
 #   KEYFOB        a keyfob to test instead of the one that is built here
 #   KEYFOB_RP     the same for keyfob-rp
@@ -14,7 +14,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../lib.sh"
-need_debian fido2-token:fido2-tools ssh-keygen:openssh-client chromium:chromium chromedriver:chromium-driver
+PATH=$PATH:/usr/sbin:/sbin
+need_debian fido2-token:fido2-tools ssh-keygen:openssh-client cryptsetup:cryptsetup-bin openssl:openssl chromium:chromium chromedriver:chromium-driver
 need_keyfob
 need_keyfob_rp
 need_ssh_sk
@@ -27,6 +28,16 @@ cd "$work"
 mkdir bin
 ln -s "$KEYFOB" bin/keyfob
 export PATH=$PWD/bin:$KEPT/bin:$PATH
+
+for number in 1 2 3; do
+    block desk.md sh "$number" >recipe
+    [ "$(wc -l <recipe)" -lt 10 ]
+    # The key is the same in all of them.
+    setsid --wait keyfob run --store desk-key -- bash -eo pipefail recipe </dev/null
+done >recipes
+grep -qx "alice is here" recipes
+grep -q '"verified":"registration"' verified.json
+echo "ok: the lines of docs/desk.md"
 
 [ "$(block virtual-key.md sh 1 | wc -l)" -lt 10 ]
 block virtual-key.md sh 1 | bash -e
