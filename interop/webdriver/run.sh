@@ -61,3 +61,4 @@ lines python 2 >"$work/page.py"
 echo "ok: the lines of Selenium"
 lines console 3 | bash -e | grep -q '/dev/hidraw.*vendor='
 echo "ok: the lines of a command below keyfob webdriver"
+[ -n "$node" ] || { echo "Selenium for JavaScript: no Node 20, or npm does not give selenium-webdriver; all else passed"; exit 77; }

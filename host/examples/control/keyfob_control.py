@@ -85,6 +85,7 @@ class Key:
             self._socket.connect(place)
         self._ids = itertools.count(1)
         self._answers = {}
+        self._last = None  # what the key has said before it closed the connection
         self._lock = threading.Lock()
         self.events = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -109,13 +110,15 @@ class Key:
                     self.events.put(message)
                     continue
                 with self._lock:
+                    if message["id"] is None:
+                        self._last = message
                     waiting = [message["id"]] if message["id"] is not None else list(self._answers)
                     for number in waiting:  # an answer without an id ends the connection
                         if number in self._answers:
                             self._answers.pop(number).put(message)
         with self._lock:
             for answer in self._answers.values():
-                answer.put(None)
+                answer.put(self._last)
             self._answers = None
 
     def begin(self, verb, **params):
@@ -125,21 +128,24 @@ class Key:
         line = json.dumps({"id": number, "verb": verb, "params": params}) + "\n"
         with self._lock:
             if self._answers is None:
-                raise ConnectionError("the control socket has closed the connection")
+                raise self._error(self._last)
             self._answers[number] = answer
             self._socket.sendall(line.encode())
 
         def result():
             message = answer.get(timeout=self.timeout)
-            if message is None:
-                raise ConnectionError("the control socket has closed the connection")
-            if "error" in message:
-                error = message["error"]
-                status = (error.get("status"), error.get("statusCode"))
-                raise Refused(error["code"], error["message"], error["where"], *status)
+            if message is None or "error" in message:
+                raise self._error(message)
             return message["result"]
 
         return result
+
+    @staticmethod
+    def _error(message):
+        if message is None:
+            return ConnectionError("the control socket has closed the connection")
+        error = message["error"]
+        return Refused(error["code"], error["message"], error["where"], error.get("status"), error.get("statusCode"))
 
     def __getattr__(self, name):
         if name.startswith("_"):

@@ -112,21 +112,28 @@ async fn serve(arguments: &Arguments) -> Result<ExitCode, String> {
     }
 }
 
-/// The signals that ask a program to end.
-struct Stop([Signal; 3]);
+/// The signals that ask a program to end. SIGHUP is none where this process was told to ignore it.
+struct Stop([Signal; 2], Option<Signal>);
 
 impl Stop {
     fn new() -> std::io::Result<Self> {
-        let [interrupt, terminate, hangup] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        Ok(Self([signal(interrupt)?, signal(terminate)?, signal(hangup)?]))
+        let hangup = SignalKind::hangup();
+        let hangup = (!crate::signals::is_ignored(hangup.as_raw_value())).then(|| signal(hangup)).transpose()?;
+        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?], hangup))
     }
 
     async fn asked(&mut self) {
-        let Self([interrupt, terminate, hangup]) = self;
+        let Self([interrupt, terminate], hangup) = self;
+        let hangup = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            _ = hangup => {}
         }
     }
 }

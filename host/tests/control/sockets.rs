@@ -80,7 +80,7 @@ fn unread() -> std::io::PipeWriter {
     std::io::pipe().unwrap().1
 }
 
-fn wait_until(is_so: impl Fn() -> bool) {
+fn wait_until(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < Duration::from_secs(20));
@@ -95,7 +95,10 @@ fn a_key_whose_lines_nobody_reads_is_served_until_a_signal_and_leaves_nothing() 
         let [control, door] = ["control", "door"].map(|name| folder.path().join(name));
         let (at, unix) = (control.to_str().unwrap(), door.to_str().unwrap());
         let serve = ["serve", "--json", "--unix", unix, "--pin", "random", "--control", at];
-        let mut process = keyfob(&serve).stdout(unread()).stderr(unread()).spawn().unwrap();
+        // Whoever has started the tests may ignore it, as `nohup` does.
+        let mut process = Command::new("env");
+        process.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_keyfob")]).args(serve);
+        let mut process = process.stdin(Stdio::null()).stdout(unread()).stderr(unread()).spawn().unwrap();
         wait_until(|| UnixStream::connect(&control).is_ok());
         let mut client = Client::new(&control);
         client.result("subscribe", json!({}));
@@ -103,7 +106,12 @@ fn a_key_whose_lines_nobody_reads_is_served_until_a_signal_and_leaves_nothing() 
         UnixStream::connect(&door).unwrap();
         client.wait_for("opened");
         Command::new("kill").args([signal, &process.id().to_string()]).status().unwrap();
-        assert!(process.wait().unwrap().success(), "{signal}");
+        let mut ended = None;
+        wait_until(|| {
+            ended = process.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert!(ended.unwrap().success(), "{signal}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{signal}");
     }
 }

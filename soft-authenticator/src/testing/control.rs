@@ -193,13 +193,13 @@ impl Control {
         self.0.lock().lies.clear();
     }
 
-    /// Answers every request with this command so, and does nothing.
+    /// Answers every request with this command so, and does nothing. It takes the place of the one before for this command.
     pub fn answer(&self, command: Command, answer: impl Into<Answer>) {
         self.0.lock().force(command, answer.into(), None);
     }
 
-    /// Answers the next `times` requests with this command so. Answers for one command are given in the order in which
-    /// the test has named them.
+    /// Answers the next `times` requests with this command so, before the standing answer of [`Self::answer`]. Several are
+    /// given in the order in which the test has named them.
     pub fn answer_times(&self, times: u32, command: Command, answer: impl Into<Answer>) {
         self.0.lock().force(command, answer.into(), Some(times));
     }

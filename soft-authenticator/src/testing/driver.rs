@@ -33,6 +33,7 @@ pub struct Driver {
 
 /// A response is held back.
 struct Delayed {
+    channel: [u8; 4],
     until: Instant,
     keep_alive: Instant,
 }
@@ -92,8 +93,11 @@ impl Driver {
             self.channel = *channel;
         }
         // A client that gives up, or another one that comes, is answered at once.
-        if matches!(is_of(report), Some(HidCommand::INIT | HidCommand::CANCEL)) {
-            self.delayed = None;
+        let is_theirs = self.delayed.as_ref().is_some_and(|delayed| delayed.channel == self.channel);
+        match is_of(report) {
+            Some(HidCommand::INIT) => self.delayed = None,
+            Some(HidCommand::CANCEL) if is_theirs => self.delayed = None,
+            _ => {}
         }
         self.begin();
     }
@@ -104,14 +108,15 @@ impl Driver {
         if let Some(command) = state.begun.take() {
             let now = state.now();
             self.pending = Some(command);
-            let delayed = Delayed { until: now.plus(state.delay), keep_alive: now.plus(KEEP_ALIVE) };
+            let delayed =
+                Delayed { channel: self.channel, until: now.plus(state.delay), keep_alive: now.plus(KEEP_ALIVE) };
             self.delayed = Some(delayed).filter(|_| !state.delay.is_zero());
         }
     }
 
     /// While a response is held back, and the engine does not work: when to look again.
     pub fn rests(&mut self, now: Instant) -> Option<Instant> {
-        let Delayed { until, keep_alive } = self.delayed.as_ref()?;
+        let Delayed { until, keep_alive, .. } = self.delayed.as_ref()?;
         let due = if self.store.lock().sends_keep_alives { *keep_alive.min(until) } else { *until };
         if *until <= now {
             self.delayed = None;
@@ -128,7 +133,7 @@ impl Driver {
             return None;
         }
         let mut report = [0; REPORT_LEN];
-        let [first, second, third, fourth] = self.channel;
+        let [first, second, third, fourth] = delayed.channel;
         bytes::copy_prefix(&mut report, &[first, second, third, fourth, HidCommand::KEEPALIVE.0 | 0x80, 0, 1, 1]);
         Some(report)
     }

@@ -178,8 +178,17 @@ impl State {
     }
 
     pub fn force(&mut self, command: Command, answer: Answer, left: Option<u32>) {
-        if left != Some(0) {
-            self.forced.push(Forced { command, answer, left });
+        let is_standing = |forced: &Forced| forced.command == command && forced.left.is_none();
+        match left {
+            Some(0) => {}
+            None => {
+                self.forced.retain(|forced| !is_standing(forced));
+                self.forced.push(Forced { command, answer, left });
+            }
+            Some(_) => {
+                let place = self.forced.iter().position(is_standing).unwrap_or(self.forced.len());
+                self.forced.insert(place, Forced { command, answer, left });
+            }
         }
     }
 
@@ -253,6 +262,10 @@ impl State {
         self.lies.iter().for_each(|lie| lie.tell(auth_data));
     }
 
+    fn holds(&mut self, id: &[u8]) -> bool {
+        self.is_stored(id) || self.wrapped().any(|wrapped| wrapped.id == id)
+    }
+
     /// Whether a record in the store has this id.
     fn is_stored(&mut self, id: &[u8]) -> bool {
         self.memory.count(Query::Id(id)) != Ok(0)
@@ -308,11 +321,12 @@ impl State {
             self.commit_with_array(blob.array.as_deref(), put).map_err(TestError::Store)?;
         } else {
             let number = self.named.last().map_or(NAMED, |last| last.number.saturating_add(1));
-            self.named.push(Named { number, rp_id_hash, record: encoded });
+            self.named.push(Named { number, rp_id_hash, record: encoded.clone() });
         }
         self.removed.retain(|removed| *removed != id);
         self.properties.insert(id.clone(), credential.properties);
-        self.credentials().into_iter().find(|held| held.credential_id == id).ok_or(TestError::UnknownCredential)
+        let held = held(credential.is_resident_credential, &encoded).ok_or(TestError::UnknownCredential)?;
+        Ok(self.with_properties(held))
     }
 
     fn check(&mut self, id: &[u8], credential: &TestCredential) -> Result<(), TestError> {
@@ -320,7 +334,7 @@ impl State {
         if !(1..=255).contains(&id.len()) {
             return Err(TestError::CredentialId);
         }
-        if self.credentials().iter().any(|held| held.credential_id == id) {
+        if self.holds(id) {
             return Err(TestError::CredentialIdTaken);
         }
         if !(1..=253).contains(&credential.rp_id.len()) {
@@ -361,24 +375,28 @@ impl State {
     /// What the key holds, in the order in which it came; first the discoverable ones.
     pub fn credentials(&mut self) -> Vec<HeldCredential> {
         let records = self.records();
-        let stored = records.iter().filter_map(|(is_resident, record)| held(*is_resident, record));
-        let wrapped = self.wrapped().map(|wrapped| HeldCredential {
+        let mut all: Vec<HeldCredential> =
+            records.iter().filter_map(|(is_resident, record)| held(*is_resident, record)).collect();
+        // One that the test has put in stands for the one that was registered with its id.
+        let is_stored = |id: &[u8]| all.iter().any(|held| held.credential_id == id);
+        let wrapped: Vec<&Wrapped> = self.wrapped().filter(|wrapped| !is_stored(&wrapped.id)).collect();
+        all.extend(wrapped.into_iter().map(|wrapped| HeldCredential {
             rp_id: wrapped.rp_id.clone(),
             public_key: cose_key(wrapped.algorithm, &wrapped.private_key),
             ..unknown(&wrapped.id)
-        });
-        stored.chain(wrapped).map(|held| self.with_properties(held)).collect()
+        }));
+        all.into_iter().map(|held| self.with_properties(held)).collect()
     }
 
     /// A credential's private key, PKCS#8 in DER, if it is one for ES256.
     pub fn private_key(&mut self, id: &[u8]) -> Result<Vec<u8>, TestError> {
-        if let Some(wrapped) = self.wrapped().find(|wrapped| wrapped.id == id) {
-            return pkcs8(wrapped.algorithm, &wrapped.private_key);
-        }
         let records = self.records();
         let mut decoded = records.iter().filter_map(|(_, record)| Credential::decode(record));
-        let credential = decoded.find(|credential| credential.id == id).ok_or(TestError::UnknownCredential)?;
-        pkcs8(credential.algorithm, credential.secret)
+        if let Some(credential) = decoded.find(|credential| credential.id == id) {
+            return pkcs8(credential.algorithm, credential.secret);
+        }
+        let wrapped = self.wrapped().find(|wrapped| wrapped.id == id).ok_or(TestError::UnknownCredential)?;
+        pkcs8(wrapped.algorithm, &wrapped.private_key)
     }
 
     fn with_properties(&self, held: HeldCredential) -> HeldCredential {
@@ -389,7 +407,7 @@ impl State {
 
     /// Removes a credential.
     pub fn remove(&mut self, id: &[u8]) -> Result<(), TestError> {
-        if !self.credentials().iter().any(|held| held.credential_id == id) {
+        if !self.holds(id) {
             return Err(TestError::UnknownCredential);
         }
         let found = self.memory.next(Query::Id(id), None, &mut [0; MAX_RECORD]).map_err(TestError::Store)?;

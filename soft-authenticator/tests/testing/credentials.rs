@@ -169,6 +169,14 @@ fn credentials_are_listed_and_removed_wherever_they_are_kept() {
     assert_eq!(listed[2].credential_id, wrapped.id);
 
     sign_in(&wrapped, &page(&key).get(request_of(&[&wrapped.id]).to_string()).unwrap()).unwrap();
+    let private_key = key.private_key(&wrapped.id).unwrap();
+    key.remove(&wrapped.id).unwrap();
+    // It can be put back, and taken out again.
+    let again = TestCredential::es256(RP, b"").resident_credential(false).credential_id(&wrapped.id);
+    key.add(again.private_key(&private_key).unwrap()).unwrap();
+    assert_eq!(key.credentials().iter().filter(|held| held.credential_id == wrapped.id).count(), 1);
+    assert_eq!(key.private_key(&wrapped.id).unwrap(), private_key);
+    sign_in(&wrapped, &page(&key).get(request_of(&[&wrapped.id]).to_string()).unwrap()).unwrap();
     key.remove(&wrapped.id).unwrap();
     assert_eq!(status(page(&key).get(request_of(&[&wrapped.id]).to_string())), Status::NO_CREDENTIALS);
     assert_eq!(key.credentials().len(), 2);

@@ -370,3 +370,46 @@ fn a_card_answers_late_otherwise_or_not_at_all() {
     assert_eq!(ask(&GET_INFO), None);
     assert_eq!(control.history().len(), 3, "what is unplugged is asked nothing");
 }
+
+/// One packet of CTAPHID.
+fn packet(channel: [u8; 4], command: u8, payload: &[u8]) -> [u8; 64] {
+    let header = [command | 0x80, 0, u8::try_from(payload.len()).unwrap()];
+    let mut report = [&channel[..], &header, payload].concat();
+    report.resize(64, 0);
+    report.try_into().unwrap()
+}
+
+#[test]
+fn what_another_client_sends_neither_shortens_a_delay_nor_gets_its_keep_alives() {
+    let options = KeyOptions { seed: Some(5), ..KeyOptions::workstation() };
+    let mut memory = vec![0; options.config.buffer_len()];
+    let (mut key, control) = VirtualKey::controlled(&mut memory, options).unwrap();
+    let mut open = || {
+        key.receive(&packet([0xFF; 4], 0x06, b"a nonce!"));
+        let answer = key.transmit().unwrap();
+        <[u8; 4]>::try_from(&answer[15..19]).unwrap()
+    };
+    let [ours, other] = [open(), open()];
+    control.set_delay(Duration::from_millis(300));
+    let start = Instant::now();
+    key.receive(&packet(ours, 0x10, &[4])); // getInfo
+    key.receive(&packet(other, 0x10, &[4]));
+    key.receive(&packet(other, 0x11, b"")); // CANCEL
+    let mut keep_alives = 0;
+    loop {
+        key.work();
+        match key.transmit() {
+            Some(report) if report[4] == 0xBB => {
+                assert_eq!(report[..4], ours);
+                keep_alives += 1;
+            }
+            Some(report) if report[..4] == ours => break,
+            _ => assert!(start.elapsed() < Duration::from_secs(5)),
+        }
+    }
+    assert!(
+        start.elapsed() >= Duration::from_millis(299) && keep_alives >= 2,
+        "{keep_alives} in {:?}",
+        start.elapsed()
+    );
+}

@@ -38,6 +38,18 @@ fn a_forced_status_replaces_the_answer_as_often_as_the_test_says() {
 }
 
 #[test]
+fn a_standing_answer_replaces_the_one_before_and_comes_after_those_with_a_number() {
+    let key = key();
+    key.answer(Command::GET_ASSERTION, Status::OTHER);
+    key.answer(Command::GET_ASSERTION, Status::OPERATION_DENIED);
+    key.answer_times(1, Command::GET_ASSERTION, Status::NO_CREDENTIALS);
+    key.answer_times(1, Command::GET_ASSERTION, Status::NOT_ALLOWED);
+    for status in [Status::NO_CREDENTIALS, Status::NOT_ALLOWED, Status::OPERATION_DENIED, Status::OPERATION_DENIED] {
+        assert_eq!(failed(page(&key).get(request().to_string())).1, Cause::Status(status));
+    }
+}
+
+#[test]
 fn a_forced_body_reaches_the_client_as_it_is() {
     let key = key();
     key.answer(Command::GET_ASSERTION, b"\x00\xA0".to_vec()); // no member
