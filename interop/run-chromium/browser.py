@@ -75,6 +75,13 @@ const wait = setInterval(() => {
 }, 50);"""
 
 
+def set_up(keyfob, key):
+    """Lets the key with these switches, whose PIN is 1234, have enterprise attestation and tell localhost how long PINs are."""
+    setup = "device=$(fido2-token -L | cut -d: -f1); for what in '-a' '-m localhost'; do echo 1234 | fido2-token -S $what $device; done"
+    # Without a terminal, the tool reads the PIN from its input.
+    subprocess.run(["setsid", "--wait", keyfob, "run", *key, "--", "bash", "-ec", setup], check=True, capture_output=True)
+
+
 def serve():
     """Serves the page, and returns its address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

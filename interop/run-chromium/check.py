@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 
-from browser import check
+from browser import check, set_up
 from chromium import FULL, SHELL, open_chromium
 from fido2.cose import CoseKey, UnsupportedKey
 from fido2.webauthn import AttestationObject, AuthenticatorData
@@ -125,9 +125,7 @@ with open_browser(SHELL) as browser:
     browser.check_refusals(ceremonies(browser), REFUSED)
 with tempfile.TemporaryDirectory() as folder:
     key = ["--store", f"{folder}/key", "--pin", "1234", "--enterprise", "localhost"]
-    setup = "device=$(fido2-token -L | cut -d: -f1); for what in '-a' '-m localhost'; do echo 1234 | fido2-token -S $what $device; done"
-    # Without a terminal, the tool reads the PIN from its input.
-    subprocess.run(["setsid", "--wait", KEYFOB, "run", *key, "--", "bash", "-ec", setup], check=True, capture_output=True)
+    set_up(KEYFOB, key)
     with open_browser(FULL, *key) as browser:
         settings(browser)
 with open_browser(SHELL, "--touch", "after=1500") as browser:

@@ -2,9 +2,10 @@
 
 import subprocess
 import sys
+import tempfile
 import time
 
-from browser import check, serve
+from browser import check, serve, set_up
 from fido2.cose import CoseKey
 from fido2.utils import sha256
 from fido2.webauthn import AttestationObject, AuthenticatorData
@@ -56,6 +57,20 @@ def extensions(browser):
         check(f"attestation {conveyance}: {expected}", attestation.fmt == expected, attestation.fmt)
 
 
+def settings(browser):
+    """What the key does for a party that it was set up for, as far as Firefox lets it."""
+    made = browser.ceremony(f"create({{extensions: {{minPinLength: true}}, ...{DISCOVERABLE}}})")
+    data = AuthenticatorData(bytes.fromhex(made["authenticatorData"]))
+    check("minPinLength: the key says it to the party", (data.extensions or {}).get("minPinLength") == 4, data)
+    certificates = []
+    for conveyance in ("enterprise", "direct"):
+        made = browser.ceremony(f"create({{attestation: '{conveyance}'}})")
+        certificates.append(AttestationObject(bytes.fromhex(made["attestationObject"])).att_stmt["x5c"])
+    check("attestation enterprise: Firefox asks for direct", certificates[0] == certificates[1])
+    made = browser.ceremony(f"create({{extensions: {{largeBlob: {{support: 'preferred'}}}}, ...{DISCOVERABLE}}})")
+    check("largeBlob: Firefox does not have it", made["extensions"] == {}, made["extensions"])
+
+
 begin = time.monotonic()
 with open_browser() as browser:
     # First: with a second account, a window would ask which one is meant.
@@ -78,6 +93,18 @@ with open_browser("--uv", "none", "--touch", "after=2000", "--events", log=subpr
     check("a key that is unplugged in mid-registration: NotAllowedError", ended == "NotAllowedError", ended)
     check("at once", time.monotonic() - start < 10, time.monotonic() - start)
     check("plugged in again it registers", "id" in browser.ceremony("create()"))
+with tempfile.TemporaryDirectory() as folder:
+    key = ["--store", f"{folder}/key", "--pin", "1234", "--enterprise", "localhost"]
+    set_up(KEYFOB, key)
+    with open_browser(*key) as browser:
+        settings(browser)
+with open_browser("--uv", "none", "--touch", "after=1500") as browser:
+    start = time.monotonic()
+    browser.ceremony("create()")
+    check("a slow touch is waited for", time.monotonic() - start > 1.4)
+with open_browser("--uv", "none", "--touch", "deny") as browser:
+    name = browser.refused("create()")
+    check("a user who declines: NotAllowedError", name == "NotAllowedError", name)
 with open_browser("--touch", "never") as browser:
     start = time.monotonic()
     name = browser.refused("abandoned(500)")
