@@ -476,9 +476,10 @@ fn a_command_finds_the_server_and_without_one_nothing_sees_the_authenticators() 
 #[test]
 fn signals_end_it_and_what_it_has_started() {
     let run = |arguments: &[&str], signal: Signal| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyfob"));
-        command.args(["webdriver", "--listen", "127.0.0.1:0"]).args(arguments);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        // Whoever has started the tests may ignore SIGHUP, as `nohup` does.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_keyfob"), "webdriver", "--listen", "127.0.0.1:0"]);
+        let mut process = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         if !arguments.contains(&"--driver") {
             let mut line = String::new();
             BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
